@@ -1,0 +1,94 @@
+"""Application metrics that cost nothing to take and are right however many processes take them.
+
+    from pyrometer import Counter, start_http_server
+
+    view = Counter("view", "Product view", ["product"])
+    view.labels(product="p1").inc()
+    start_http_server(8000)
+
+The names are those of `prometheus_client`. What a program needs only once it serves or parses something is imported
+when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from pyrometer._policy import Policy, disable_created_metrics, enable_created_metrics
+from pyrometer.metrics import Counter, Enum, Gauge, Histogram, Info, Summary
+from pyrometer.registry import REGISTRY, CollectorRegistry, DuplicateTimeseries
+
+__version__ = "0.1.0.dev0"
+
+# `typing` alone costs 8 ms to import, a good part of what the whole package may take.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrometer.asgi import make_asgi_app
+    from pyrometer.collectors import GCCollector, PlatformCollector, ProcessCollector
+    from pyrometer.exposition import (
+        CONTENT_TYPE_LATEST,
+        CONTENT_TYPE_PLAIN_0_0_4,
+        CONTENT_TYPE_PLAIN_1_0_0,
+        generate_latest,
+        generate_latest_async,
+    )
+    from pyrometer.families import Metric
+    from pyrometer.push.textfile import write_to_textfile
+    from pyrometer.server import start_http_server
+    from pyrometer.wsgi import make_wsgi_app
+
+_LATER = {
+    "CONTENT_TYPE_LATEST": "pyrometer.exposition",
+    "CONTENT_TYPE_PLAIN_0_0_4": "pyrometer.exposition",
+    "CONTENT_TYPE_PLAIN_1_0_0": "pyrometer.exposition",
+    "GCCollector": "pyrometer.collectors",
+    "Metric": "pyrometer.families",
+    "PlatformCollector": "pyrometer.collectors",
+    "ProcessCollector": "pyrometer.collectors",
+    "generate_latest": "pyrometer.exposition",
+    "generate_latest_async": "pyrometer.exposition",
+    "make_asgi_app": "pyrometer.asgi",
+    "make_wsgi_app": "pyrometer.wsgi",
+    "start_http_server": "pyrometer.server",
+    "write_to_textfile": "pyrometer.push.textfile",
+}
+
+__all__ = [
+    "CONTENT_TYPE_LATEST",
+    "CONTENT_TYPE_PLAIN_0_0_4",
+    "CONTENT_TYPE_PLAIN_1_0_0",
+    "REGISTRY",
+    "CollectorRegistry",
+    "Counter",
+    "DuplicateTimeseries",
+    "Enum",
+    "GCCollector",
+    "Gauge",
+    "Histogram",
+    "Info",
+    "Metric",
+    "PlatformCollector",
+    "Policy",
+    "ProcessCollector",
+    "Summary",
+    "disable_created_metrics",
+    "enable_created_metrics",
+    "generate_latest",
+    "generate_latest_async",
+    "make_asgi_app",
+    "make_wsgi_app",
+    "start_http_server",
+    "write_to_textfile",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'pyrometer' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

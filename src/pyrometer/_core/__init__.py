@@ -1,0 +1,36 @@
+"""The engine: cells, series, and the loop that writes pages. It knows no HTTP and no text format.
+
+The hot modules are the same source compiled or interpreted. `COMPILED` says which of them runs; `PYROMETER_NO_EXT=1`
+asks for the interpreted one.
+"""
+
+from __future__ import annotations
+
+import os
+
+HOT_MODULES = ("arena_cy", "series_cy", "children_cy", "render_cy")
+"""The modules that are compiled, in the order in which they import one another."""
+
+
+def _interpret() -> None:
+    """Load the sources of the hot modules although extensions lie beside them."""
+    import importlib.util
+    import sys
+    from pathlib import Path
+
+    for name in HOT_MODULES:
+        full_name = f"{__name__}.{name}"
+        spec = importlib.util.spec_from_file_location(full_name, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[full_name] = module
+        spec.loader.exec_module(module)
+
+
+if os.environ.get("PYROMETER_NO_EXT", "") not in ("", "0"):
+    _interpret()
+
+from pyrometer._core import arena_cy  # noqa: E402
+
+COMPILED: bool = not arena_cy.__file__.endswith(".py")
+"""Whether the engine is compiled. Interpreted, it is slower, and right in one process."""

@@ -1,0 +1,17 @@
+from pyrometer._core.series_cy cimport MetricBase
+
+
+cdef class CounterBase(MetricBase):
+    pass
+
+
+cdef class GaugeBase(MetricBase):
+    pass
+
+
+cdef class SummaryBase(MetricBase):
+    pass
+
+
+cdef class HistogramBase(MetricBase):
+    pass

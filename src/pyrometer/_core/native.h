@@ -1,0 +1,251 @@
+/* What Python cannot say: memory shared by processes, an atomic add, a method with the vectorcall convention, and the
+ * text of a number. Everything else of the core is Python; native.py is this header's twin for the interpreted core. */
+#ifndef PYROMETER_NATIVE_H
+#define PYROMETER_NATIVE_H
+
+#include <Python.h>
+
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+/* ---- cells: float64 values that several threads and processes change at once ---------------------------------- */
+
+static inline double pyro_load(size_t cell) {
+    uint64_t bits = __atomic_load_n((uint64_t *)cell, __ATOMIC_RELAXED);
+    double value;
+    memcpy(&value, &bits, 8);
+    return value;
+}
+
+static inline void pyro_store(size_t cell, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, 8);
+    __atomic_store_n((uint64_t *)cell, bits, __ATOMIC_RELAXED);
+}
+
+static inline void pyro_add(size_t cell, double amount) {
+    uint64_t *word = (uint64_t *)cell, before = __atomic_load_n(word, __ATOMIC_RELAXED), after;
+    double value;
+    do {
+        memcpy(&value, &before, 8);
+        value += amount;
+        memcpy(&after, &value, 8);
+    } while (!__atomic_compare_exchange_n(word, &before, after, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+}
+
+/* The number of `bounds` below x: the bucket x falls into. No branch depends on x, so every bucket costs the same. */
+static inline size_t pyro_bucket(const double *bounds, size_t n, double x) {
+    size_t below = 0;
+    while (n > 16) {
+        size_t half = n / 2;
+        size_t right = (size_t)(bounds[half - 1] < x);
+        below += half * right;
+        bounds += half * right;
+        n -= half * right + (n - half) * (1 - right);
+    }
+    for (size_t i = 0; i < n; i++) below += (size_t)(bounds[i] < x);
+    return below;
+}
+
+/* ---- records: one series each; the address of a record is that of its first cell ------------------------------- */
+
+typedef struct {
+    uint32_t size;  /* of the whole record, in bytes, a multiple of 8 */
+    uint32_t text;  /* length of the label text that follows the cells */
+    uint32_t flags; /* RECORD_* of arena_cy.py */
+    uint32_t split; /* bytes of the label text that sort before `le` */
+    double created; /* Unix time in seconds */
+} pyro_head;
+
+static inline pyro_head *pyro_head_of(size_t cell) { return (pyro_head *)(cell - sizeof(pyro_head)); }
+static inline uint32_t pyro_flags(size_t cell) { return __atomic_load_n(&pyro_head_of(cell)->flags, __ATOMIC_RELAXED); }
+static inline void pyro_set_flags(size_t cell, uint32_t flags) {
+    __atomic_store_n(&pyro_head_of(cell)->flags, flags, __ATOMIC_RELAXED);
+}
+static inline uint32_t pyro_split(size_t cell) { return pyro_head_of(cell)->split; }
+static inline size_t pyro_created(size_t cell) { return (size_t)&pyro_head_of(cell)->created; }
+static inline size_t pyro_text_len(size_t cell) { return pyro_head_of(cell)->text; }
+static inline char *pyro_text(size_t cell) {
+    pyro_head *head = pyro_head_of(cell);
+    return (char *)head + head->size - ((head->text + 7u) & ~7u);
+}
+
+/* ---- memory: a range of addresses, shared with every process forked from this one; pages exist once touched ---- */
+
+static inline size_t pyro_map(size_t *size) {
+    for (; *size >= 1u << 16; *size /= 2) { /* a limit on address space (ulimit -v) halves it until it fits */
+        void *at = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (at != MAP_FAILED) {
+#ifdef MADV_DONTDUMP
+            madvise(at, *size, MADV_DONTDUMP);
+#endif
+            return (size_t)at;
+        }
+    }
+    return 0;
+}
+static inline void pyro_unmap(size_t at, size_t size) { munmap((void *)at, size); }
+static inline size_t pyro_fetch_add(size_t at, size_t n) { return __atomic_fetch_add((size_t *)at, n, __ATOMIC_RELAXED); }
+
+static inline size_t pyro_word(size_t at) { return *(size_t *)at; }
+static inline void pyro_set_word(size_t at, size_t value) { *(size_t *)at = value; }
+
+/* Forks are counted in the child and in the parent (os.register_at_fork is not run by every server). */
+static size_t pyro_forks = 1;
+static void pyro_count_fork(void) { pyro_forks++; }
+static inline void pyro_watch_forks(void) { pthread_atfork(NULL, pyro_count_fork, pyro_count_fork); }
+static inline size_t pyro_fork_count(void) { return pyro_forks; }
+
+/* A lock for a few instructions that run no Python. It holds the fork count of its holder, so that a lock which was
+ * held by another thread while the process forked is free in the child. */
+static inline void pyro_spin_lock(size_t *word) {
+    for (;;) {
+        size_t held = 0;
+        if (__atomic_compare_exchange_n(word, &held, pyro_forks, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
+        if (held != pyro_forks &&
+            __atomic_compare_exchange_n(word, &held, pyro_forks, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
+    }
+}
+static inline void pyro_spin_unlock(size_t *word) { __atomic_store_n(word, (size_t)0, __ATOMIC_RELEASE); }
+
+/* ---- label values ---------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const char *data;
+    size_t size;
+} pyro_bytes;
+
+/* Borrow the UTF-8 of an exact str and mix its hash into *hash. 0: not an exact str, or one with a lone surrogate. */
+static inline int pyro_utf8(PyObject *value, pyro_bytes *out, uint32_t *hash) {
+    if (!PyUnicode_CheckExact(value)) return 0;
+    Py_ssize_t size;
+    if (PyUnicode_IS_COMPACT_ASCII(value)) {
+        out->data = (const char *)PyUnicode_1BYTE_DATA(value);
+        size = PyUnicode_GET_LENGTH(value);
+    } else if (!(out->data = PyUnicode_AsUTF8AndSize(value, &size))) {
+        PyErr_Clear();
+        return 0;
+    }
+    out->size = (size_t)size;
+    Py_hash_t own = ((PyASCIIObject *)value)->hash;
+    if (own == -1) own = PyObject_Hash(value);
+    uint64_t mixed = ((uint64_t)own ^ *hash) * 0x9E3779B97F4A7C15ull;
+    *hash = (uint32_t)(mixed >> 32);
+    return 1;
+}
+
+/* `labels` is called with the vectorcall convention, so that no tuple and no dict is built for its arguments. */
+typedef PyObject *(*pyro_labels_t)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
+static pyro_labels_t pyro_labels_body;
+static PyObject *pyro_labels(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
+    return pyro_labels_body(self, args, nargs, kwnames);
+}
+static PyMethodDef pyro_labels_def = {"labels", (PyCFunction)(void (*)(void))pyro_labels, METH_FASTCALL | METH_KEYWORDS,
+                                      NULL};
+static inline int pyro_install_labels(PyObject *type, void *body, const char *doc) {
+    pyro_labels_body = (pyro_labels_t)body;
+    pyro_labels_def.ml_doc = doc;
+    PyObject *method = PyDescr_NewMethod((PyTypeObject *)type, &pyro_labels_def);
+    if (!method) return -1;
+    int failed = PyDict_SetItemString(((PyTypeObject *)type)->tp_dict, "labels", method);
+    Py_DECREF(method);
+    PyType_Modified((PyTypeObject *)type);
+    return failed;
+}
+
+/* ---- numbers --------------------------------------------------------------------------------------------------- */
+
+#define PYRO_NUMBER_MAX 32 /* bytes: no number is longer */
+
+/* The shortest decimal digits that read back as v (finite, not negative), without trailing zeros; the value is
+ * digits[0].digits[1]digits[2]... * 10^*exponent. */
+static inline int pyro_digits(double v, char *digits, int *exponent) {
+    char text[40];
+    int n = 0;
+    if (v < 1e12) { /* up to three decimals: an integer of thousandths, which is the common case and needs no search */
+        int64_t thousandths = (int64_t)(v * 1000.0 + 0.5);
+        if ((double)thousandths / 1000.0 == v) {
+            char *end = std::to_chars(digits, digits + 20, thousandths).ptr;
+            n = (int)(end - digits);
+            *exponent = n - 4;
+            while (n > 1 && digits[n - 1] == '0') n--;
+            return n;
+        }
+    }
+#if defined(__cpp_lib_to_chars)
+    *std::to_chars(text, text + sizeof text, v, std::chars_format::scientific).ptr = 0;
+#else /* a C++ library without to_chars for floating point: the fewest digits that read back, as Python's repr */
+    for (int precision = 14; precision < 17; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision, v);
+        if (strtod(text, NULL) == v) break;
+    }
+#endif
+    const char *at = text;
+    for (; *at && *at != 'e'; at++)
+        if (*at >= '0' && *at <= '9') digits[n++] = *at;
+    *exponent = atoi(at + 1);
+    while (n > 1 && digits[n - 1] == '0') n--;
+    return n;
+}
+
+/* Write v at `out`; returns the end. Laid out as Python's repr does, an integer without `.0`; with `go` as
+ * prometheus_client does (an integer as `8.0`, from a million on with an exponent). */
+static inline char *pyro_number(char *out, double v, int go) {
+    if (v != v) return (char *)memcpy(out, "NaN", 3) + 3;
+    if (std::isinf(v)) return (char *)memcpy(out, v > 0 ? "+Inf" : "-Inf", 4) + 4;
+    bool negative = std::signbit(v);
+    if (!negative && !go && v < 1e15) {
+        int64_t integer = (int64_t)v;
+        if ((double)integer == v) return std::to_chars(out, out + 20, integer).ptr;
+    }
+    if (negative) {
+        *out++ = '-';
+        v = -v;
+    }
+    char digits[40];
+    int exponent, n;
+    if (v == 0) {
+        digits[0] = '0';
+        n = 1;
+        exponent = 0;
+    } else {
+        n = pyro_digits(v, digits, &exponent);
+    }
+    if (exponent < -4 || exponent >= 16 || (go && !negative && exponent >= 6)) {
+        *out++ = digits[0];
+        if (n > 1) {
+            *out++ = '.';
+            out = (char *)memcpy(out, digits + 1, n - 1) + n - 1;
+        }
+        *out++ = 'e';
+        *out++ = exponent < 0 ? '-' : '+';
+        if (exponent < 0) exponent = -exponent;
+        if (exponent < 10) *out++ = '0';
+        return std::to_chars(out, out + 4, exponent).ptr;
+    }
+    if (exponent < 0) {
+        *out++ = '0';
+        *out++ = '.';
+        for (int i = -1; i > exponent; i--) *out++ = '0';
+        return (char *)memcpy(out, digits, n) + n;
+    }
+    for (int i = 0; i <= exponent; i++) *out++ = i < n ? digits[i] : '0';
+    if (n > exponent + 1) {
+        *out++ = '.';
+        return (char *)memcpy(out, digits + exponent + 1, n - exponent - 1) + n - exponent - 1;
+    }
+    if (go) {
+        *out++ = '.';
+        *out++ = '0';
+    }
+    return out;
+}
+
+#endif

@@ -1,0 +1,39 @@
+"""Exemplars: examples of what was counted, with labels that lead to it (a trace, a request)."""
+
+from __future__ import annotations
+
+import time
+
+from pyrometer._names import check_label_name, replace_surrogates
+from pyrometer._samples import Exemplar
+
+# `typing` alone costs 8 ms to import, a good part of what the whole package may take.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONGEST = 128
+"""Characters that the names and values of an exemplar's labels may have together (OpenMetrics 1.0, section 4.6)."""
+
+
+def exemplar_of(what: str, labels: Mapping[str, str], amount: float) -> Exemplar:
+    """The exemplar of an amount, as of now (Unix time in seconds, to the millisecond).
+
+    TypeError for labels that are no mapping of str to str, ValueError for bad names and for more than LONGEST
+    characters; `what` names the metric in the message.
+    """
+    if not hasattr(labels, "items"):
+        raise TypeError(f"{what}: exemplar must be a mapping of label names to values, got {labels!r}")
+    checked: dict[str, str] = {}
+    for name, value in labels.items():
+        try:
+            check_label_name(name, utf8=True)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{what}: exemplar: {error}") from None
+        if not isinstance(value, str):
+            raise TypeError(f"{what}: exemplar label {name!r} must have a str, got {type(value).__name__}: {value!r}")
+        checked[name] = replace_surrogates(value)
+    size = sum(len(name) + len(value) for name, value in checked.items())
+    if size > LONGEST:
+        raise ValueError(f"{what}: exemplar labels have {size} characters, expected at most {LONGEST}: {checked}")
+    return Exemplar(checked, amount, round(time.time(), 3))

@@ -1,0 +1,127 @@
+"""One run of something that several scrapes want at once: the first runs it, the others take its result."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+from concurrent.futures import Future
+from _thread import allocate_lock as Lock
+
+# `typing` alone costs 8 ms to import, a good part of what the whole package may take.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+_inside: contextvars.ContextVar[tuple[object, ...]] = contextvars.ContextVar("pyrometer_inside", default=())
+
+
+class Interrupted(RuntimeError):
+    """The run that was waited for ended with the scrape that had begun it; it says nothing about what it ran."""
+
+
+class Flight:
+    """What is run: `call` begins it, and its result (awaited where it is awaitable) goes through `finish`.
+
+    Scrapes on any threads and loops may want it at the same time. Whoever finds no run under way begins one; whoever
+    finds one waits for that. A run that wants itself (a collector that renders its own registry) is a RuntimeError.
+    `fail` is called when the run raised, before anyone learns of it.
+    """
+
+    __slots__ = ("_call", "_fail", "_finish", "_lock", "_running", "label")
+
+    def __init__(
+        self,
+        label: str,
+        call: Callable[[], Any],
+        finish: Callable[[Any], Any],
+        fail: Callable[[], None] | None = None,
+    ) -> None:
+        self.label = label
+        self._call = call
+        self._finish = finish
+        self._fail = fail
+        self._lock = Lock()
+        self._running: Future[Any] | None = None
+
+    def begin(self) -> Run:
+        """Begin a run, or join the one under way."""
+        if self in _inside.get():
+            failed: Future[Any] = Future()
+            failed.set_exception(RuntimeError(f"{self.label} scrapes the registry that is scraping it"))
+            return Run(self, failed, None, mine=True)
+        with self._lock:
+            if self._running is not None:
+                return Run(self, self._running, None, mine=False)
+            future = self._running = Future()
+        token = _inside.set((*_inside.get(), self))
+        try:
+            result = self._call()
+            if inspect.isawaitable(result) or hasattr(result, "__aiter__"):
+                return Run(self, future, self._await(future, result), mine=True)
+            self._land(future, self._finish(result), None)
+        except BaseException as error:
+            self._land(future, None, error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            _inside.reset(token)
+        return Run(self, future, None, mine=True)
+
+    async def _await(self, future: Future[Any], result: Any) -> None:
+        token = _inside.set((*_inside.get(), self))
+        try:
+            result = [item async for item in result] if hasattr(result, "__aiter__") else await result
+            self._land(future, self._finish(result), None)
+        except BaseException as error:
+            self._land(future, None, error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            _inside.reset(token)
+
+    def _land(self, future: Future[Any], result: Any, error: BaseException | None) -> None:
+        if isinstance(error, Exception) and self._fail is not None:
+            self._fail()
+        with self._lock:
+            self._running = None
+        if error is None:
+            future.set_result(result)
+        elif isinstance(error, Exception):
+            future.set_exception(error)
+        else:
+            future.set_exception(Interrupted(f"{self.label} was interrupted by {type(error).__name__}"))
+
+
+class Run:
+    """One run of a flight, as one scrape sees it.
+
+    `coroutine` has to be awaited by the scrape that got it; `mine` says that this scrape began the run.
+    """
+
+    __slots__ = ("_future", "coroutine", "flight", "mine")
+
+    def __init__(
+        self, flight: Flight, future: Future[Any], coroutine: Coroutine[Any, Any, None] | None, *, mine: bool
+    ) -> None:
+        self.flight = flight
+        self.coroutine = coroutine
+        self.mine = mine
+        self._future = future
+
+    def outcome(self) -> Any:
+        """The result, or the Exception itself; waits for it."""
+        error = self._future.exception()
+        return self._future.result() if error is None else error
+
+    async def landed(self) -> None:
+        """Wait for the outcome without blocking the running loop."""
+        import asyncio
+
+        await asyncio.wait([asyncio.wrap_future(self._future)])
+
+    def abandon(self) -> None:
+        """End a run whose coroutine was never begun."""
+        if self.coroutine is not None:
+            self.coroutine.close()
+            self.flight._land(self._future, None, GeneratorExit())

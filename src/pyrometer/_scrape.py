@@ -1,0 +1,242 @@
+"""One scrape of a registry: run what has to be run, then list what there is.
+
+Callbacks and collectors run first, shared with the other scrapes under way; the cells are read afterwards. So whatever
+was counted before a scrape began is in its answer.
+"""
+
+from __future__ import annotations
+
+from pyrometer._core.series_cy import Snapshot
+from pyrometer._flight import Flight, Interrupted
+from pyrometer._policy import Policy
+from pyrometer._snapshots import metric_of
+from pyrometer.registry import family_of
+
+# `typing` alone costs 8 ms to import, a good part of what the whole package may take.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Collection, Coroutine, Iterator
+    from typing import Any, TypeAlias
+
+    from pyrometer._flight import Run
+    from pyrometer.families import Metric
+    from pyrometer.registry import CollectorRegistry
+
+    Item: TypeAlias = tuple[str, "Snapshot | Metric"]
+
+# How often a scrape begins anew what was interrupted together with the scrape that ran it.
+_ATTEMPTS = 5
+
+
+class Scrape:
+    """The items of one page: (name of the collector, snapshot or family), in the order of registration.
+
+    `names` restricts it to the series of these names; None takes all. An instance serves one scrape.
+    """
+
+    def __init__(self, registry: CollectorRegistry, names: Collection[str] | None = None) -> None:
+        self.registry = registry
+        self.names = names
+        self.policy = registry.policy
+        self._collectors = registry._collectors_for(names)
+
+    def run(self) -> list[Item]:
+        """Run callbacks and collectors; asynchronous ones on a loop of their own."""
+        outcomes: dict[Flight, Any] = {}
+        for _ in range(_ATTEMPTS):
+            runs = self._begin(outcomes)
+            coroutines = [run.coroutine for run in runs if run.coroutine is not None]
+            if coroutines:
+                _run_apart(coroutines)
+            if self._note(runs, outcomes):
+                break
+        return self._items(outcomes)
+
+    async def run_async(self) -> list[Item]:
+        """As `run`, with asynchronous callbacks and collectors on the caller's loop, and all others off it."""
+        import asyncio
+
+        outcomes: dict[Flight, Any] = {}
+        for _ in range(_ATTEMPTS):
+            begun = asyncio.ensure_future(asyncio.to_thread(self._begin, outcomes))
+            try:
+                runs = await asyncio.shield(begun)
+            except asyncio.CancelledError:
+                begun.add_done_callback(_abandon)
+                raise
+            await asyncio.gather(*[run.coroutine for run in runs if run.coroutine is not None])
+            for run in runs:
+                await run.landed()
+            if self._note(runs, outcomes):
+                break
+        return await asyncio.to_thread(self._items, outcomes)
+
+    def failed(self, label: str, error: Exception) -> None:
+        """A collector failed: by policy its series are left out and it is counted, or the scrape fails with it."""
+        if not self.policy.isolate_errors:
+            raise error
+        self.registry._count_error(label, error)
+
+    def own_items(self) -> list[Item]:
+        """What the registry counts about itself, read last so that this scrape's errors are in it."""
+        return [("pyrometer", Snapshot(family)) for family in self.registry._own_families()]
+
+    def _begin(self, outcomes: dict[Flight, Any]) -> list[Run]:
+        """Begin or join a run of everything that has no outcome yet."""
+        flights = [flight for collector in self._collectors for flight in self.registry._flights_of(collector)]
+        return [flight.begin() for flight in dict.fromkeys(flights) if flight not in outcomes]
+
+    def _note(self, runs: list[Run], outcomes: dict[Flight, Any]) -> bool:
+        """Keep the outcomes of runs; whether no run was interrupted together with another scrape."""
+        complete = True
+        for run in runs:
+            outcome = run.outcome()
+            if isinstance(outcome, Interrupted) and not run.mine:
+                complete = False
+                continue
+            outcomes[run.flight] = outcome
+            # Whoever ran it counts its failure; where errors are not isolated, every scrape that met it fails.
+            if isinstance(outcome, Exception) and (run.mine or not self.policy.isolate_errors):
+                self.failed(run.flight.label, outcome)
+        return complete
+
+    def _items(self, outcomes: dict[Flight, Any]) -> list[Item]:
+        items: list[Item] = []
+        seen: dict[str, str] = {}
+        for collector in self._collectors:
+            family = family_of(collector)
+            if family is not None:
+                seen[family.name] = family.name
+                items += _kept(collector, family, self.names)
+                continue
+            for flight in self.registry._flights_of(collector):
+                outcome = outcomes.get(flight)
+                if outcome is not None and not isinstance(outcome, Exception):
+                    items += [(flight.label, metric) for metric in self._once(flight, outcome, seen)]
+        return items
+
+    def _once(self, flight: Flight, metrics: list[Metric], seen: dict[str, str]) -> Iterator[Metric]:
+        """The families of a collector that no collector before it has on this page.
+
+        Those of the default collectors come once without a word: another registry, registered here, has them as well.
+        """
+        defaults = [type(collector).__qualname__ for collector in self.registry.default_collectors.values()]
+        for metric in metrics:
+            if self.names is not None:
+                metric = metric._restricted_metric(self.names)
+                if metric is None:
+                    continue
+            first = seen.setdefault(metric.name, flight.label)
+            if first is not flight.label and first not in defaults:
+                self.failed(
+                    flight.label,
+                    ValueError(f'collector {flight.label}: family "{metric.name}" is already exposed by {first}'),
+                )
+            if first is flight.label:
+                yield metric
+
+
+def _kept(collector: Any, family: Any, names: Collection[str] | None) -> Iterator[Item]:
+    """What a family of cells has for a page."""
+    if names is not None and not any(family.name + suffix in names for suffix, *_ in family.lines or [("_info",)]):
+        return
+    if family.kind == "info":
+        yield from ((family.name, metric) for metric in collector._collected())
+    else:
+        yield family.name, Snapshot(family)
+
+
+def metrics_of(items: list[Item], names: Collection[str] | None, *, created_series: bool) -> Iterator[Metric]:
+    """The items as families of samples."""
+    for _, item in items:
+        if isinstance(item, Snapshot):
+            metric = metric_of(item, created_series=created_series)
+            if names is not None:
+                metric.samples = [sample for sample in metric.samples if sample.name in names]
+            yield metric
+        else:
+            yield item
+
+
+def land(flights: list[Flight]) -> list[Any]:
+    """Run flights outside a scrape; returns their results, or raises the first failure."""
+    runs = [flight.begin() for flight in flights]
+    coroutines = [run.coroutine for run in runs if run.coroutine is not None]
+    if coroutines:
+        _run_apart(coroutines)
+    outcomes = [run.outcome() for run in runs]
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+    return outcomes
+
+
+def _abandon(begun: asyncio.Future[list[Run]]) -> None:
+    """A scrape was cancelled while it began its runs: nobody will await them."""
+    if not begun.cancelled() and begun.exception() is None:
+        for run in begun.result():
+            run.abandon()
+
+
+def _run_apart(coroutines: list[Coroutine[Any, Any, None]]) -> None:
+    """Run coroutines side by side on a private loop: in this thread, or in another if a loop runs in this one."""
+    import asyncio
+    import contextvars
+    import threading
+
+    async def together() -> None:
+        await asyncio.gather(*coroutines)
+
+    def run() -> None:
+        asyncio.run(together())
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        run()
+        return
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="pyrometer-collectors")
+    thread.start()
+    thread.join()
+
+
+class _CollectorScrape:
+    """A scrape of what is no registry, but has `collect()`: its families as they come, its errors as they are."""
+
+    names = None
+
+    def __init__(self, collector: Any) -> None:
+        if not callable(getattr(collector, "collect", None)):
+            raise TypeError(f"expected a registry or a collector, an object with collect(), got {collector!r}")
+        self.policy = Policy(isolate_errors=False)
+        self._flight = Flight(type(collector).__qualname__, collector.collect, list)
+
+    def run(self) -> list[Item]:
+        return self._items(land([self._flight]))
+
+    async def run_async(self) -> list[Item]:
+        import asyncio
+
+        run = await asyncio.to_thread(self._flight.begin)
+        if run.coroutine is not None:
+            await run.coroutine
+        outcome = run.outcome()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return self._items([outcome])
+
+    def failed(self, _label: str, error: Exception) -> None:
+        raise error
+
+    def own_items(self) -> list[Item]:
+        return []
+
+    def _items(self, outcomes: list[Any]) -> list[Item]:
+        return [(self._flight.label, metric) for metric in outcomes[0]]
+
+
+def scrape_of(registry: Any) -> Scrape:
+    """A scrape of a registry, or of anything else that has `collect()`; TypeError for what has not."""
+    make = getattr(registry, "_scrape", None)
+    return make(None) if make is not None else _CollectorScrape(registry)  # type: ignore[return-value]

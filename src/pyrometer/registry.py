@@ -1,0 +1,324 @@
+"""Registries: which collectors a page shows."""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import RLock
+
+from pyrometer._core.arena_cy import Arena
+from pyrometer._core.children_cy import CounterBase
+from pyrometer._core.series_cy import Family, MetricBase
+from pyrometer._kinds import COUNTER_LINES, series_names
+from pyrometer._names import UNDERSCORES, escape_metric_name
+from pyrometer._policy import Policy
+
+# `typing` alone costs 8 ms to import, a good part of what the whole package may take.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from typing import Any, Protocol
+
+    from pyrometer._flight import Flight
+    from pyrometer._scrape import Item, Scrape
+    from pyrometer.families import Metric
+
+    class Collector(Protocol):
+        """What a registry takes: `collect()` gives families, as an iterable, a coroutine or an async generator."""
+
+        def collect(self) -> Any: ...
+
+
+class DuplicateTimeseries(ValueError):
+    """Two collectors of a registry would expose series of the same name; `duplicates` has the names."""
+
+    def __init__(self, message: str, duplicates: set[str]) -> None:
+        super().__init__(message)
+        self.duplicates = duplicates
+
+
+class CollectorRegistry:
+    """The collectors whose families a page shows, in the order of their registration.
+
+    target_info: labels of the `target_info` series, which describes the program as a whole; None for no such series.
+    policy: the manner of the registry, see `Policy`.
+    auto_describe, support_collectors_without_names: taken for the sake of `prometheus_client` and without effect:
+        `collect()` never runs at registration, and a restricted registry asks collectors that do not describe
+        themselves.
+
+    The cells of its families lie in one arena, shared with the processes forked from this one. Safe from any thread.
+    """
+
+    def __init__(
+        self,
+        auto_describe: bool = False,
+        target_info: dict[str, str] | None = None,
+        support_collectors_without_names: bool = False,
+        *,
+        policy: Policy | None = None,
+    ) -> None:
+        self.policy = Policy() if policy is None else policy
+        self._arena = Arena()
+        self._lock = RLock()
+        self._collector_to_names: dict[Collector, list[str]] = {}
+        self._names_to_collectors: dict[str, Collector] = {}
+        self._flights: dict[Collector, Flight] = {}
+        self._own: dict[str, CounterBase] = {}
+        self._failing: set[str] = set()
+        self._overflowing: set[str] = set()
+        self.default_collectors: dict[str, Collector] = {}
+        """Those the registry started with, by name: "gc", "platform", "process"; unregister() takes one out."""
+        self._target_info: dict[str, str] | None = None
+        self.set_target_info(target_info)
+
+    # ---- registration
+
+    def register(self, collector: Collector) -> None:
+        """Add a collector; adding it again changes nothing.
+
+        Its `describe()`, where it has one, tells which names it will expose; `collect()` is not called. TypeError for
+        what has no `collect`, DuplicateTimeseries for names that another collector of this registry has.
+        """
+        if not callable(getattr(collector, "collect", None)) or isinstance(collector, type):
+            raise TypeError(f"registry: expected a collector, an object with collect(), got {collector!r}")
+        names = _described_names(collector)
+        with self._lock:
+            if collector in self._collector_to_names:
+                return
+            taken = {name for name in names if _key(name) in self._names_to_collectors}
+            if taken:
+                other = self._names_to_collectors[_key(min(taken))]
+                raise DuplicateTimeseries(
+                    f"{_describe(collector)}: the registry already has {', '.join(sorted(taken))} "
+                    f"from {_describe(other)}",
+                    taken,
+                )
+            for name in names:
+                self._names_to_collectors[_key(name)] = collector
+            self._collector_to_names[collector] = names
+
+    def unregister(self, collector: Collector) -> None:
+        """Take a collector out; KeyError if the registry does not have it."""
+        with self._lock:
+            if collector not in self._collector_to_names:
+                raise KeyError(f"registry: {_describe(collector)} is not registered here")
+            for name in self._collector_to_names.pop(collector):
+                self._names_to_collectors.pop(_key(name), None)
+            self._flights.pop(collector, None)
+
+    def restricted_registry(self, names: Iterable[str]) -> RestrictedRegistry:
+        """A view of the registry that has the series of these names alone (`view_total`, not the family's `view`)."""
+        return RestrictedRegistry(names, self)
+
+    def set_target_info(self, labels: dict[str, str] | None) -> None:
+        """Set the labels of `target_info`; None or an empty dict leaves the series out."""
+        with self._lock:
+            if labels and not self._target_info and "target_info" in self._names_to_collectors:
+                raise ValueError(
+                    f"target_info: the registry already has it from "
+                    f"{_describe(self._names_to_collectors['target_info'])}"
+                )
+            if labels:
+                self._names_to_collectors["target_info"] = _TargetInfo(self)
+            elif self._target_info:
+                self._names_to_collectors.pop("target_info", None)
+            self._target_info = dict(labels) if labels else labels
+
+    def get_target_info(self) -> dict[str, str] | None:
+        """The labels of `target_info`."""
+        return self._target_info
+
+    def _find(self, name: str) -> Collector | None:
+        """The collector that has this name, if any."""
+        return self._names_to_collectors.get(_key(name))
+
+    # ---- reading
+
+    def collect(self) -> Iterator[Metric]:
+        """The families with their samples, as the words of a collector; runs callbacks and collectors."""
+        yield from _collect(self._scrape(None))
+
+    def get_sample_value(self, name: str, labels: Mapping[str, str] | None = None) -> float | None:
+        """The value of a series by its full name and labels; None without it. Meant for tests: it reads everything."""
+        wanted = {} if labels is None else dict(labels)
+        for metric in self.collect():
+            for sample in metric.samples:
+                if sample.name == name and sample.labels == wanted:
+                    return sample.value
+        return None
+
+    # ---- what a scrape asks
+
+    def _scrape(self, names: Collection[str] | None) -> Scrape:
+        from pyrometer._scrape import Scrape
+
+        return Scrape(self, names)
+
+    def _collectors_for(self, names: Collection[str] | None) -> list[Any]:
+        """The collectors that may have series of these names, in order; target_info first."""
+        with self._lock:
+            chosen: list[Any] = [
+                collector
+                for collector, own in self._collector_to_names.items()
+                if names is None or not own or not names.isdisjoint(own)  # type: ignore[attr-defined]
+            ]
+            if self._target_info and (names is None or "target_info" in names):
+                chosen.insert(0, self._names_to_collectors["target_info"])
+            return chosen
+
+    def _flights_of(self, collector: Any) -> list[Flight]:
+        """What has to be run before this collector can be read."""
+        if isinstance(collector, MetricBase):
+            return list(collector._flights())  # type: ignore[attr-defined]
+        with self._lock:
+            flight = self._flights.get(collector)
+            if flight is None:
+                from pyrometer._flight import Flight
+
+                flight = self._flights[collector] = Flight(type(collector).__qualname__, collector.collect, list)
+            return [flight]
+
+    def _count_error(self, label: str, error: Exception) -> None:
+        """Count a failure of a collector; the log has the first of a kind."""
+        self._count("pyrometer_scrape_errors", "Failures of collectors and callbacks", "collector", label)
+        if label not in self._failing:
+            self._failing.add(label)
+            import logging
+
+            logging.getLogger("pyrometer").warning(
+                "%s failed: its series are left out of the page, and further failures are counted only", label,
+                exc_info=error,
+            )
+
+    def _count_overflow(self, family: Family, values: tuple[str, ...]) -> None:
+        """Count a label set past a family's cap; the log has the first of a family."""
+        self._count("pyrometer_series_overflow", "Label sets past max_series", "family", family.name)
+        if family.name not in self._overflowing:
+            self._overflowing.add(family.name)
+            import logging
+
+            logging.getLogger("pyrometer").warning(
+                '%s "%s" has %d series, all that max_series allows: %s and further label sets are %s',
+                family.kind, family.name, family.max_series, dict(zip(family.labelnames, values)),
+                'counted as "__overflow__"' if family.kind in ("counter", "summary", "histogram") else "not exposed",
+            )
+
+    def _count(self, name: str, documentation: str, labelname: str, value: str) -> None:
+        with self._lock:
+            if name not in self._own:
+                family = Family(self._arena, "counter", name, documentation, "", (labelname,), COUNTER_LINES, 1)
+                counter = self._own[name] = CounterBase()
+                counter._attach(family, False)
+        self._own[name].labels(value).inc()  # type: ignore[attr-defined]
+
+    def _own_families(self) -> list[Family]:
+        return [counter._family for counter in list(self._own.values())]
+
+
+class RestrictedRegistry:
+    """A view of a registry that has the series of some names alone."""
+
+    def __init__(self, names: Iterable[str], registry: CollectorRegistry) -> None:
+        self._name_set = frozenset(names)
+        self._registry = registry
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of the registry."""
+        return self._registry.policy
+
+    def collect(self) -> Iterator[Metric]:
+        """As `CollectorRegistry.collect`, with the chosen series alone."""
+        yield from _collect(self._scrape(None))
+
+    def restricted_registry(self, names: Iterable[str]) -> RestrictedRegistry:
+        """A narrower view."""
+        return RestrictedRegistry(self._name_set.intersection(names), self._registry)
+
+    def _scrape(self, _names: Collection[str] | None) -> Scrape:
+        return self._registry._scrape(self._name_set)
+
+
+class _TargetInfo:
+    """The collector of `target_info`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> list[Metric]:
+        from pyrometer.families import Metric
+
+        metric = Metric("target", "Target metadata", "info")
+        metric.add_sample("target_info", dict(self._registry._target_info or {}), 1)
+        return [metric]
+
+
+def _collect(scrape: Scrape) -> Iterator[Metric]:
+    from pyrometer._scrape import metrics_of
+
+    items: list[Item] = scrape.run()
+    yield from metrics_of(items, scrape.names, created_series=scrape.policy.created_series)
+    yield from metrics_of(scrape.own_items(), scrape.names, created_series=scrape.policy.created_series)
+
+
+def _described_names(collector: Any) -> list[str]:
+    """The names a collector says it will expose; none where it does not say."""
+    family = family_of(collector)
+    if family is not None:
+        return series_names(family.name, family.kind)
+    describe = getattr(collector, "describe", None)
+    if describe is None:
+        return []
+    return [name for metric in describe() for name in series_names(metric.name, metric.type)]
+
+
+def family_of(collector: object) -> Family | None:
+    """The family of a metric; None for any other collector."""
+    return collector._family if isinstance(collector, MetricBase) else None
+
+
+def _key(name: str) -> str:
+    """Names that a page would write alike are the same name."""
+    return escape_metric_name(name, UNDERSCORES)
+
+
+def _describe(collector: Any) -> str:
+    family = family_of(collector)
+    if family is not None:
+        return f'{family.kind} "{family.name}" ({collector._defined_at})'
+    return f"collector {type(collector).__qualname__}"
+
+
+def caller() -> str:
+    """`file:line` of the innermost frame outside this package: where a metric is defined."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "pyrometer":
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+REGISTRY = CollectorRegistry()
+"""The registry that metrics join unless told otherwise; it starts with the process, platform and gc collectors."""
+
+
+def _register_defaults(registry: CollectorRegistry, wanted: str) -> None:
+    """Register the default collectors named in a comma-separated list ("off" or "" for none)."""
+    from pyrometer import collectors
+
+    makers = {
+        "gc": collectors.GCCollector,
+        "platform": collectors.PlatformCollector,
+        "process": collectors.ProcessCollector,
+    }
+    names = [name.strip() for name in wanted.split(",") if name.strip() not in ("", "off", "none")]
+    for name in names:
+        if name not in makers:
+            raise ValueError(f"PYROMETER_COLLECTORS: expected {', '.join(makers)} or off, got {name!r}")
+    for name, maker in makers.items():
+        if name in names:
+            collector = maker(registry=None)
+            registry.register(collector)
+            registry.default_collectors[name] = collector
+
+
+_register_defaults(REGISTRY, os.environ.get("PYROMETER_COLLECTORS", "gc,platform,process"))

@@ -1,0 +1,369 @@
+"""The process, platform and garbage collector's metrics, beside those of prometheus_client in the same process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import prometheus_client
+import pytest
+
+from pyrometer.collectors import GCCollector, PlatformCollector, ProcessCollector
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+
+STAT = (
+    "1234 (a (b) c) S 1 1 1 0 -1 4194560 100 0 0 0 "
+    "250 50 0 0 20 0 5 0 123456 1073741824 2048 18446744073709551615 1 1 0 0 0"
+)
+LIMITS = (
+    "Limit                     Soft Limit           Hard Limit           Units     \n"
+    "Max processes             62898                62898                processes \n"
+    "Max open files            2048                 4096                 files     \n"
+)
+ALL_PROCESS_METRICS = [
+    "process_virtual_memory_bytes",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_cpu_seconds",
+    "process_open_fds",
+    "process_max_fds",
+]
+
+
+def shape(families: Iterable[Any]) -> list[tuple[object, ...]]:
+    """What of families does not change from one moment to the next."""
+    return [(f.name, f.type, f.unit, [(s.name, s.labels) for s in f.samples]) for f in families]
+
+
+def samples(families: Iterable[Any]) -> dict[tuple[object, ...], float]:
+    """The values of families by sample name and label values."""
+    return {(s.name, *s.labels.values()): s.value for f in families for s in f.samples}
+
+
+def names(families: Iterable[Any]) -> list[str]:
+    """The names of families."""
+    return [family.name for family in families]
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    """A small /proc with one process, 1234, that has three files open."""
+    (tmp_path / "stat").write_text("cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\nbtime 1418183276\n")
+    process = tmp_path / "1234"
+    process.mkdir()
+    (process / "stat").write_text(STAT)
+    (process / "limits").write_text(LIMITS)
+    (process / "fd").mkdir()
+    for descriptor in ("0", "1", "2"):
+        (process / "fd" / descriptor).touch()
+    return tmp_path
+
+
+# --- process ---------------------------------------------------------------------------------------------------------
+
+
+@linux
+@pytest.mark.parametrize("namespace", ["", "shop"])
+@pytest.mark.parametrize("pid", [lambda: "self", os.getpid, lambda: f"{os.getppid()}\n"])
+def test_process_as_prometheus_client(namespace: str, pid: Callable[[], int | str]) -> None:
+    """On the real /proc: the families of prometheus_client, with values between two of its readings."""
+    theirs = prometheus_client.ProcessCollector(namespace=namespace, pid=pid, registry=None)
+    ours = ProcessCollector(namespace=namespace, pid=pid)
+    before = list(theirs.collect())
+    now = ours.collect()
+    after = list(theirs.collect())
+    prefix = f"{namespace}_" if namespace else ""
+    assert shape(now) == shape(before)
+    assert names(now) == [prefix + name for name in ALL_PROCESS_METRICS]
+    values, earlier, later = samples(now), samples(before), samples(after)
+    for steady in ("process_start_time_seconds", "process_max_fds"):
+        assert values[(prefix + steady,)] == earlier[(prefix + steady,)]
+    cpu = (prefix + "process_cpu_seconds_total",)
+    assert earlier[cpu] <= values[cpu] <= later[cpu]
+    assert all(value > 0 for key, value in values.items() if key != cpu)
+    assert all(family.documentation for family in now)
+
+
+def test_process_values(proc: Path) -> None:
+    """Every value comes from the field that proc(5) says, in seconds and bytes, as prometheus_client reads it."""
+    ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    collected = ProcessCollector(pid=lambda: 1234, proc=proc).collect()
+    assert samples(collected) == {
+        ("process_virtual_memory_bytes",): 1073741824,
+        ("process_resident_memory_bytes",): 2048 * page,
+        ("process_start_time_seconds",): 1418183276 + 123456 / ticks,
+        ("process_cpu_seconds_total",): 300 / ticks,
+        ("process_open_fds",): 3,
+        ("process_max_fds",): 2048,
+    }
+    theirs = prometheus_client.ProcessCollector(pid=lambda: 1234, proc=str(proc), registry=None)
+    assert samples(collected) == samples(theirs.collect())
+    assert shape(collected) == shape(theirs.collect())
+
+
+@linux
+def test_process_that_is_gone() -> None:
+    """A process that has ended gives no metrics and no error, at the next collection."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        collector = ProcessCollector(pid=lambda: child.pid)
+        assert names(collector.collect()) == ALL_PROCESS_METRICS
+        child.communicate(b"\n", timeout=60)
+    assert collector.collect() == []
+
+
+def test_process_id_is_asked_for_each_time(proc: Path, tmp_path: Path) -> None:
+    """A pid file may not exist yet, be empty or stale: there are no metrics until it names a process."""
+    pid_file = tmp_path / "daemon.pid"
+    collector = ProcessCollector(pid=pid_file.read_text, proc=proc)
+    assert collector.collect() == []
+    for content in ("", "\n", "99999", "None"):
+        pid_file.write_text(content)
+        assert collector.collect() == []
+    pid_file.write_text("1234\n")
+    assert names(collector.collect()) == ALL_PROCESS_METRICS
+
+
+def test_error_of_the_pid_function_is_the_users(proc: Path) -> None:
+    """An error of the pid function that is no OSError is not hidden."""
+
+    def fail() -> int:
+        raise RuntimeError("no pid")
+
+    with pytest.raises(RuntimeError, match="no pid"):
+        ProcessCollector(pid=fail, proc=proc).collect()
+
+
+def replace_by_directory(path: Path) -> None:
+    """Make reading the file an OSError, for root too."""
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "missing"),
+    [
+        (lambda p: replace_by_directory(p / "stat"), ALL_PROCESS_METRICS[:4]),
+        (lambda p: (p / "stat").write_text(""), ALL_PROCESS_METRICS[:4]),
+        (lambda p: (p / "stat").write_text("1234 (x) S 1 1"), ALL_PROCESS_METRICS[:4]),
+        (lambda p: (p / "stat").write_text(STAT.replace("250", "many")), ALL_PROCESS_METRICS[:4]),
+        (lambda p: (p / "fd").rename(p / "hidden"), ["process_open_fds"]),
+        (lambda p: replace_by_directory(p / "limits"), ["process_max_fds"]),
+        (lambda p: (p / "limits").write_text(""), ["process_max_fds"]),
+        (lambda p: (p / "limits").write_text("Max open files\n"), ["process_max_fds"]),
+        (lambda p: (p / "limits").write_text("Max open files  many  many  files\n"), ["process_max_fds"]),
+        (lambda p: p.rename(p.parent / "1235"), ALL_PROCESS_METRICS),
+    ],
+)
+def test_what_cannot_be_read_is_left_out(spoil: Callable[[Path], object], missing: list[str], proc: Path) -> None:
+    """A file that is missing, unreadable or strange costs the metrics read from it alone."""
+    collector = ProcessCollector(pid=lambda: 1234, proc=proc)
+    spoil(proc / "1234")
+    assert names(collector.collect()) == [name for name in ALL_PROCESS_METRICS if name not in missing]
+
+
+def test_unlimited_file_descriptors(proc: Path) -> None:
+    """Where the number of file descriptors has no limit, process_max_fds is +Inf."""
+    limits = proc / "1234" / "limits"
+    limits.write_text(LIMITS.replace("2048     ", "unlimited"))
+    collected = ProcessCollector(pid=lambda: 1234, proc=proc).collect()
+    assert samples(collected)[("process_max_fds",)] == float("inf")
+
+
+@pytest.mark.parametrize("stat", [None, "", "cpu 1 2 3\n", "btime\n", "btime soon\n"])
+def test_no_linux_proc(stat: str | None, proc: Path) -> None:
+    """Without Linux's /proc/stat, as on other systems, there are no metrics and no names, and construction works."""
+    (proc / "stat").unlink()
+    if stat is not None:
+        (proc / "stat").write_text(stat)
+    collector = ProcessCollector(pid=lambda: 1234, proc=proc)
+    assert collector.collect() == collector.describe() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"namespace": 5}, TypeError, "a metric name must be a str, got int: 5"),
+        ({"namespace": "\ud800"}, ValueError, "surrogate"),
+        ({"pid": 5}, TypeError, "ProcessCollector: pid must be a function that gives a process id, got 5"),
+        ({"registry": 5}, TypeError, "ProcessCollector: registry must be a CollectorRegistry or None, got 5"),
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    """Wrong arguments are refused by the constructor, with what was expected and what came."""
+    with pytest.raises(error, match=message):
+        ProcessCollector(**arguments)
+
+
+@linux
+def test_process_in_threads() -> None:
+    """One collector may be asked by many threads at once."""
+    collector = ProcessCollector()
+    collected: list[list[str]] = []
+    threads = [threading.Thread(target=lambda: collected.append(names(collector.collect()))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert collected == [ALL_PROCESS_METRICS] * 8
+
+
+# --- platform --------------------------------------------------------------------------------------------------------
+
+
+class Jython:
+    """What the platform module answers on the Java virtual machine."""
+
+    @staticmethod
+    def python_version_tuple() -> tuple[str, str, str]:
+        return ("2", "7", "3rc1")
+
+    @staticmethod
+    def python_version() -> str:
+        return "2.7.3rc1"
+
+    @staticmethod
+    def python_implementation() -> str:
+        return "Jython"
+
+    @staticmethod
+    def system() -> str:
+        return "Java"
+
+    @staticmethod
+    def java_ver() -> tuple[str, str, tuple[str, str, str], tuple[str, str, str]]:
+        return ("17.0", "vendor", ("name", "release", "vm vendor"), ("os", "1", "arch"))
+
+
+@pytest.mark.parametrize("module", [None, platform, Jython])
+def test_platform_as_prometheus_client(module: Any) -> None:
+    """python_info has prometheus_client's labels, on CPython and on the Java virtual machine, and the value 1."""
+    theirs = prometheus_client.PlatformCollector(registry=None, platform=module)
+    ours = PlatformCollector(platform=module).collect()
+    assert shape(ours) == shape(theirs.collect())
+    assert samples(ours) == samples(theirs.collect())
+
+
+def test_platform_collections_are_apart() -> None:
+    """Each collection gives objects of its own: what one reader does to them, another does not see."""
+    collector = PlatformCollector()
+    collector.collect()[0].samples.clear()
+    assert len(collector.collect()[0].samples) == 1
+
+
+# --- garbage collector -----------------------------------------------------------------------------------------------
+
+
+def test_gc_as_prometheus_client() -> None:
+    """The families of prometheus_client, with values between two readings of gc.get_stats()."""
+    gc.collect()
+    before = gc.get_stats()
+    ours = GCCollector().collect()
+    theirs = list(prometheus_client.GC_COLLECTOR.collect())
+    after = gc.get_stats()
+    assert shape(ours) == shape(theirs)
+    values = samples(ours)
+    assert len(values) == 3 * len(before)
+    for generation in range(len(before)):
+        for name, key in (
+            ("python_gc_objects_collected_total", "collected"),
+            ("python_gc_objects_uncollectable_total", "uncollectable"),
+            ("python_gc_collections_total", "collections"),
+        ):
+            value = values[(name, str(generation))]
+            assert before[generation][key] <= value <= after[generation][key]
+
+
+def test_gc_without_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter whose garbage collector has no statistics gives no metrics, and nothing is registered."""
+    registry: Any = prometheus_client.CollectorRegistry()
+    monkeypatch.delattr(gc, "get_stats")
+    collector = GCCollector(registry=registry)
+    assert collector.collect() == collector.describe() == []
+    assert list(registry.collect()) == []
+
+
+# --- all of them -----------------------------------------------------------------------------------------------------
+
+COLLECTORS = [
+    pytest.param(ProcessCollector, marks=linux),
+    PlatformCollector,
+    GCCollector,
+]
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+def test_registration(collector: type[ProcessCollector | PlatformCollector | GCCollector]) -> None:
+    """A collector registers with the registry it is given, once: a second one of the same names is refused."""
+    registry: Any = prometheus_client.CollectorRegistry()
+    made = collector(registry=registry)
+    assert shape(registry.collect()) == shape(made.collect())
+    with pytest.raises(ValueError):
+        collector(registry=registry)
+    registry.unregister(made)
+    assert list(registry.collect()) == []
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+def test_registered_nowhere(collector: type[ProcessCollector | PlatformCollector | GCCollector]) -> None:
+    """registry=None, the default, registers nowhere, so that two of a kind can live side by side."""
+    before = names(prometheus_client.REGISTRY.collect())
+    assert shape(collector(registry=None).collect()) == shape(collector().collect())
+    assert names(prometheus_client.REGISTRY.collect()) == before
+
+
+@pytest.mark.parametrize("collector", [ProcessCollector, PlatformCollector, GCCollector])
+def test_registry_that_is_none(collector: Callable[..., object]) -> None:
+    """What is no registry is refused by the constructor, which names itself and shows it."""
+    with pytest.raises(TypeError) as caught:
+        collector(registry="default")
+    name = getattr(collector, "__name__", "")
+    assert str(caught.value) == f"{name}: registry must be a CollectorRegistry or None, got 'default'"
+
+
+@pytest.mark.parametrize("collector", COLLECTORS)
+def test_description(collector: type[ProcessCollector | PlatformCollector | GCCollector]) -> None:
+    """describe() gives the families of collect() without samples, so that registration need not collect."""
+    made = collector()
+    described, collected = made.describe(), made.collect()
+    assert [f.samples for f in described] == [[] for _ in collected]
+    assert [(f.name, f.type, f.documentation) for f in described] == [
+        (f.name, f.type, f.documentation) for f in collected
+    ]
+
+
+@linux
+def test_page_of_all() -> None:
+    """prometheus_client's writer understands the families, and its parser reads them back."""
+    registry: Any = prometheus_client.CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    page = prometheus_client.generate_latest(registry).decode()
+    assert "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total " in page
+    assert '# TYPE python_gc_collections_total counter\npython_gc_collections_total{generation="0"} ' in page
+    assert "# TYPE python_info gauge\npython_info{" in page
+
+
+def test_import_is_light() -> None:
+    """Importing the collectors starts none, and loads neither the registry nor the platform module."""
+    program = (
+        "import sys; before = set(sys.modules); import pyrometer.collectors\n"
+        "heavy = {'platform', 'pyrometer.registry', 'inspect', 'asyncio'} & (set(sys.modules) - before)\n"
+        "sys.exit(f'imported {sorted(heavy)}' if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        env={"PYTHONPATH": ":".join(p for p in sys.path if p)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr

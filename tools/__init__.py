@@ -1,0 +1,1 @@
+"""Scripts behind the make targets. Nothing here is part of the installed package."""
