@@ -20,9 +20,13 @@ _IMPORT = "github.com/prometheus/client_golang"
 class Program:
     """A running Go program; it does nothing between two requests."""
 
-    process: subprocess.Popen[str]
+    command: list[str]
     version: str
+    process: subprocess.Popen[str] = field(init=False)
     lines: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def do(self, name: str, count: int) -> float:
         """Does ``name`` so many times; returns nanoseconds (or what else the action answers) in all."""
@@ -35,9 +39,13 @@ class Program:
         self.lines[name] = int(answer[1])
         return float(answer[0])
 
-    def contender(self, name: str) -> Contender:
+    def contender(self, name: str, least: int = 1) -> Contender:
         """An action to time. Nothing is taken off: an empty loop of Go's costs a fraction of a nanosecond."""
-        return Contender(lambda count: self.do(name, count))
+        return Contender(lambda count: self.do(name, count), least=least)
+
+    def again(self) -> Program:
+        """A fresh process of the same program."""
+        return Program(self.command, self.version)
 
     def close(self) -> None:
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -70,10 +78,7 @@ def start(cache: Path, counters: int, histograms: int) -> Program | str:
         )
         if built.returncode:
             return f"the Go program does not build: {built.stderr.strip().splitlines()[-1]}"
-    process = subprocess.Popen(
-        [str(target), str(counters), str(histograms)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    return Program(process, _version(go))
+    return Program([str(target), str(counters), str(histograms)], _version(go))
 
 
 def _version(go: str) -> str:

@@ -6,9 +6,9 @@ interpreter's switch interval is set to 0.5 ms, so that the waiting thread asks 
 by the renderer is a real hand-over: the gap is then the time between two releases, plus the system's wake-up.
 
 Two clocks are read. The one on the wall also shows what other programs of the machine take; what that is, the same
-thread shows beside a sleeping main thread: the baseline. The CPU time of the process advances only by what the renderer
-does while the ticking thread waits, so it is the figure that counts; a renderer that waited for something with the lock
-in its hands would show on the wall.
+thread shows beside a sleeping main thread: the baseline. The other is the CPU time of the rendering thread, which
+advances only by what that thread does while the ticking one waits, so it is the figure that counts; a renderer that
+waited for something with the lock in its hands would show on the wall.
 
 A gap that belongs to the renderer comes back in every scrape, one that belongs to the machine does not. So the figure
 is the median over scrapes of each scrape's longest gap, taken apart for the first scrapes of their processes (which may
@@ -48,7 +48,7 @@ class Ticker:
     def during(self, body: Callable[[], object]) -> Gap:
         self._stopping = False
         self._ticking.clear()
-        thread = threading.Thread(target=self._tick)
+        thread = threading.Thread(target=self._tick, args=(time.pthread_getcpuclockid(threading.get_ident()),))
         thread.start()
         self._ticking.wait()
         try:
@@ -58,8 +58,8 @@ class Ticker:
             thread.join()
         return self._longest
 
-    def _tick(self) -> None:
-        wall, cpu = time.perf_counter_ns, time.process_time_ns
+    def _tick(self, renderer: int) -> None:
+        wall, cpu = time.perf_counter_ns, functools.partial(time.clock_gettime_ns, renderer)
         longest_wall = longest_cpu = 0
         self._ticking.set()
         last_wall, last_cpu = wall(), cpu()

@@ -76,10 +76,15 @@ def _ratio(value: float, reference: float) -> float:
 
 @dataclass(frozen=True)
 class Contender:
-    """Something to time. ``loop`` is the same loop with nothing in it, where the loop is Python's."""
+    """Something to time.
+
+    ``loop`` is the same loop with nothing in it, where the loop is Python's. ``least`` is the smallest number of
+    executions worth timing, where something else is done once per run.
+    """
 
     run: Run
     loop: Run | None = None
+    least: int = 1
 
 
 def statement(source: str, names: Mapping[str, Any] | None = None, values: Sequence[Any] = (None,)) -> Contender:
@@ -119,7 +124,7 @@ def interleave(contenders: Mapping[Key, Contender], rounds: int, seconds: float)
     with another one each round. The garbage collector is off while a contender is timed and runs before it. Returns
     nanoseconds per execution, Python's loop included and measured beside it.
     """
-    counts = {key: _count_for(contender.run, seconds) for key, contender in contenders.items()}
+    counts = {key: _count_for(contender, seconds) for key, contender in contenders.items()}
     taken: dict[Key, list[float]] = {key: [] for key in contenders}
     loops: dict[Key, list[float]] = {key: [] for key in contenders}
     keys = list(contenders)
@@ -146,12 +151,12 @@ def timed(run: Run, count: int) -> float:
             gc.enable()
 
 
-def _count_for(run: Run, seconds: float) -> int:
+def _count_for(contender: Contender, seconds: float) -> int:
     """How many executions take about ``seconds``; the search for it warms the contender up."""
     wanted = seconds * 1e9
-    count = 1
+    count = contender.least
     while True:
-        elapsed = timed(run, count) * count
+        elapsed = timed(contender.run, count) * count
         if elapsed >= wanted / 4:
-            return max(1, round(count * wanted / max(elapsed, 1.0)))
+            return max(contender.least, round(count * wanted / max(elapsed, 1.0)))
         count = count * 10 if elapsed < wanted / 40 else count * 3

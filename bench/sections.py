@@ -106,7 +106,7 @@ class Bench:
                 for name, library in hammered.items():
                     contenders[row, name] = library.contender(source, number)
                 if self.go is not None:
-                    contenders[row, GO] = self.go.contender(row)
+                    contenders[row, GO] = self.go.contender(row, threads.LEAST)
             self.results.update(interleave(contenders, self.sizes.thread_rounds, self.sizes.thread_seconds))
         for name, library in hammered.items():
             self.notes.append(f"increments lost by {name} under threads: {library.lost()}")
@@ -142,7 +142,9 @@ class Bench:
             self.results["memory", name] = Measurement(tuple(made for made, _ in answers), "B")
             self.results["memory_scraped", name] = Measurement(tuple(scraped for _, scraped in answers), "B")
         if self.go is not None:
-            grown = self.go.do("memory", self.sizes.memory_series) / self.sizes.memory_series
+            program = self.go.again()
+            grown = program.do("memory", self.sizes.memory_series) / self.sizes.memory_series
+            program.close()
             self.results["memory", GO] = Measurement((grown,), "B")
 
     def startup(self) -> None:

@@ -13,6 +13,8 @@ from bench.measure import Contender
 
 NUMBERS = (1, 2, 3, 4)
 STATEMENTS = ("inc", "labels")
+LEAST = 50_000
+"""Increments beside which the start of a few threads costs little."""
 
 
 class Hammered:
@@ -44,7 +46,7 @@ class Hammered:
                 worker.join()
             return (time.perf_counter_ns() - start) * count / (each * threads)
 
-        return Contender(run)
+        return Contender(run, least=LEAST)
 
     def lost(self) -> int:
         page = self._library.page(self._registry).decode()

@@ -160,17 +160,17 @@ def test_a_missing_query_string_and_headers(registry: CollectorRegistry) -> None
     assert ask(make_asgi_app(registry), {"type": "http", "method": "GET", "path": "/"}).status == 200
 
 
-class BrokenRegistry(CollectorRegistry):
-    """A registry that fails to be filtered."""
+class FailingCollector:
+    """A collector that raises."""
 
-    def restricted_registry(self, names: Iterable[str]) -> Any:
-        raise RuntimeError("no filter today: password=hunter2")
+    def collect(self) -> Iterable[Metric]:
+        raise RuntimeError("no metrics today: password=hunter2")
 
 
 def test_a_page_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     """When rendering raises, the answer is a short 500 without the reason, and the log has the traceback."""
     with caplog.at_level(logging.ERROR, logger="pyrometer"):
-        answer = ask(make_asgi_app(BrokenRegistry()), scope(query=b"name[]=x"))
+        answer = ask(make_asgi_app(FailingCollector()), scope())
     assert answer.status == 500
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert b"hunter2" not in answer.body

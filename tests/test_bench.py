@@ -147,7 +147,7 @@ def test_hammering_counts_what_arrives() -> None:
     """After threads have counted in one counter, the increments that arrived are compared with those made."""
     hammered = Hammered(library("pyrometer"))
     for source in ("inc", "labels"):
-        assert hammered.contender(source, 4).run(1_000) > 0
+        assert hammered.contender(source, 4).run(10_000) > 0
     assert hammered.lost() == 0
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import prometheus_client
 import pytest
 
+from pyrometer import REGISTRY, DuplicateTimeseries
 from pyrometer.collectors import GCCollector, PlatformCollector, ProcessCollector
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
@@ -76,7 +77,7 @@ def proc(tmp_path: Path) -> Path:
 def test_process_as_prometheus_client(namespace: str, pid: Callable[[], int | str]) -> None:
     """On the real /proc: the families of prometheus_client, with values between two of its readings."""
     theirs = prometheus_client.ProcessCollector(namespace=namespace, pid=pid, registry=None)
-    ours = ProcessCollector(namespace=namespace, pid=pid)
+    ours = ProcessCollector(namespace=namespace, pid=pid, registry=None)
     before = list(theirs.collect())
     now = ours.collect()
     after = list(theirs.collect())
@@ -95,7 +96,7 @@ def test_process_as_prometheus_client(namespace: str, pid: Callable[[], int | st
 def test_process_values(proc: Path) -> None:
     """Every value comes from the field that proc(5) says, in seconds and bytes, as prometheus_client reads it."""
     ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-    collected = ProcessCollector(pid=lambda: 1234, proc=proc).collect()
+    collected = ProcessCollector(pid=lambda: 1234, proc=proc, registry=None).collect()
     assert samples(collected) == {
         ("process_virtual_memory_bytes",): 1073741824,
         ("process_resident_memory_bytes",): 2048 * page,
@@ -113,7 +114,7 @@ def test_process_values(proc: Path) -> None:
 def test_process_that_is_gone() -> None:
     """A process that has ended gives no metrics and no error, at the next collection."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        collector = ProcessCollector(pid=lambda: child.pid)
+        collector = ProcessCollector(pid=lambda: child.pid, registry=None)
         assert names(collector.collect()) == ALL_PROCESS_METRICS
         child.communicate(b"\n", timeout=60)
     assert collector.collect() == []
@@ -122,7 +123,7 @@ def test_process_that_is_gone() -> None:
 def test_process_id_is_asked_for_each_time(proc: Path, tmp_path: Path) -> None:
     """A pid file may not exist yet, be empty or stale: there are no metrics until it names a process."""
     pid_file = tmp_path / "daemon.pid"
-    collector = ProcessCollector(pid=pid_file.read_text, proc=proc)
+    collector = ProcessCollector(pid=pid_file.read_text, proc=proc, registry=None)
     assert collector.collect() == []
     for content in ("", "\n", "99999", "None"):
         pid_file.write_text(content)
@@ -138,7 +139,7 @@ def test_error_of_the_pid_function_is_the_users(proc: Path) -> None:
         raise RuntimeError("no pid")
 
     with pytest.raises(RuntimeError, match="no pid"):
-        ProcessCollector(pid=fail, proc=proc).collect()
+        ProcessCollector(pid=fail, proc=proc, registry=None).collect()
 
 
 def replace_by_directory(path: Path) -> None:
@@ -164,7 +165,7 @@ def replace_by_directory(path: Path) -> None:
 )
 def test_what_cannot_be_read_is_left_out(spoil: Callable[[Path], object], missing: list[str], proc: Path) -> None:
     """A file that is missing, unreadable or strange costs the metrics read from it alone."""
-    collector = ProcessCollector(pid=lambda: 1234, proc=proc)
+    collector = ProcessCollector(pid=lambda: 1234, proc=proc, registry=None)
     spoil(proc / "1234")
     assert names(collector.collect()) == [name for name in ALL_PROCESS_METRICS if name not in missing]
 
@@ -173,7 +174,7 @@ def test_unlimited_file_descriptors(proc: Path) -> None:
     """Where the number of file descriptors has no limit, process_max_fds is +Inf."""
     limits = proc / "1234" / "limits"
     limits.write_text(LIMITS.replace("2048     ", "unlimited"))
-    collected = ProcessCollector(pid=lambda: 1234, proc=proc).collect()
+    collected = ProcessCollector(pid=lambda: 1234, proc=proc, registry=None).collect()
     assert samples(collected)[("process_max_fds",)] == float("inf")
 
 
@@ -183,7 +184,7 @@ def test_no_linux_proc(stat: str | None, proc: Path) -> None:
     (proc / "stat").unlink()
     if stat is not None:
         (proc / "stat").write_text(stat)
-    collector = ProcessCollector(pid=lambda: 1234, proc=proc)
+    collector = ProcessCollector(pid=lambda: 1234, proc=proc, registry=None)
     assert collector.collect() == collector.describe() == []
 
 
@@ -205,7 +206,7 @@ def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], mess
 @linux
 def test_process_in_threads() -> None:
     """One collector may be asked by many threads at once."""
-    collector = ProcessCollector()
+    collector = ProcessCollector(registry=None)
     collected: list[list[str]] = []
     threads = [threading.Thread(target=lambda: collected.append(names(collector.collect()))) for _ in range(8)]
     for thread in threads:
@@ -246,14 +247,32 @@ class Jython:
 def test_platform_as_prometheus_client(module: Any) -> None:
     """python_info has prometheus_client's labels, on CPython and on the Java virtual machine, and the value 1."""
     theirs = prometheus_client.PlatformCollector(registry=None, platform=module)
-    ours = PlatformCollector(platform=module).collect()
+    ours = PlatformCollector(platform=module, registry=None).collect()
     assert shape(ours) == shape(theirs.collect())
     assert samples(ours) == samples(theirs.collect())
 
 
+def test_platform_is_asked_late() -> None:
+    """The platform is asked at the first collection, once; construction and description leave it alone."""
+    asked: list[str] = []
+
+    class Asked(Jython):
+        @staticmethod
+        def python_version() -> str:
+            asked.append("python_version")
+            return "2.7.3rc1"
+
+    collector = PlatformCollector(platform=Asked, registry=None)
+    assert [family.samples for family in collector.describe()] == [[]]
+    assert asked == []
+    collector.collect()
+    collector.collect()
+    assert asked == ["python_version"]
+
+
 def test_platform_collections_are_apart() -> None:
     """Each collection gives objects of its own: what one reader does to them, another does not see."""
-    collector = PlatformCollector()
+    collector = PlatformCollector(registry=None)
     collector.collect()[0].samples.clear()
     assert len(collector.collect()[0].samples) == 1
 
@@ -265,7 +284,7 @@ def test_gc_as_prometheus_client() -> None:
     """The families of prometheus_client, with values between two readings of gc.get_stats()."""
     gc.collect()
     before = gc.get_stats()
-    ours = GCCollector().collect()
+    ours = GCCollector(registry=None).collect()
     theirs = list(prometheus_client.GC_COLLECTOR.collect())
     after = gc.get_stats()
     assert shape(ours) == shape(theirs)
@@ -313,10 +332,82 @@ def test_registration(collector: type[ProcessCollector | PlatformCollector | GCC
 
 @pytest.mark.parametrize("collector", COLLECTORS)
 def test_registered_nowhere(collector: type[ProcessCollector | PlatformCollector | GCCollector]) -> None:
-    """registry=None, the default, registers nowhere, so that two of a kind can live side by side."""
-    before = names(prometheus_client.REGISTRY.collect())
-    assert shape(collector(registry=None).collect()) == shape(collector().collect())
-    assert names(prometheus_client.REGISTRY.collect()) == before
+    """registry=None registers nowhere, so that two of a kind can live side by side."""
+    before = names(REGISTRY.collect())
+    assert shape(collector(registry=None).collect()) == shape(collector(registry=None).collect())
+    assert names(REGISTRY.collect()) == before
+
+
+@pytest.mark.parametrize(
+    ("collector", "key"),
+    [pytest.param(ProcessCollector, "process", marks=linux), (PlatformCollector, "platform"), (GCCollector, "gc")],
+)
+def test_registered_by_default(collector: type[ProcessCollector | PlatformCollector | GCCollector], key: str) -> None:
+    """Without a registry the constructor registers in REGISTRY, which refuses a second one of a kind."""
+    with pytest.raises(DuplicateTimeseries):
+        collector()
+    default = REGISTRY.default_collectors[key]
+    REGISTRY.unregister(default)
+    try:
+        made = collector()
+        assert set(names(made.collect())) <= set(names(REGISTRY.collect()))
+        REGISTRY.unregister(made)
+        assert set(names(made.collect())).isdisjoint(names(REGISTRY.collect()))
+    finally:
+        REGISTRY.register(default)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (None, ["python_gc_objects_collected", "python_info", "process_virtual_memory_bytes"]),
+        ("off", []),
+        ("", []),
+        ("gc", ["python_gc_objects_collected"]),
+        ("platform, process", ["python_info", "process_virtual_memory_bytes"]),
+    ],
+)
+@linux
+def test_variable_leaves_collectors_out(wanted: str | None, expected: list[str]) -> None:
+    """REGISTRY starts with all three; PYROMETER_COLLECTORS names those that a program wants."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYROMETER_COLLECTORS"}
+    if wanted is not None:
+        environment["PYROMETER_COLLECTORS"] = wanted
+    program = "import pyrometer; print(*[family.name for family in pyrometer.REGISTRY.collect()])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    firsts = ("python_gc_objects_collected", "python_info", "process_virtual_memory_bytes")
+    assert [name for name in done.stdout.split() if name in firsts] == expected
+
+
+def test_variable_with_an_unknown_collector() -> None:
+    """A name in PYROMETER_COLLECTORS that is no collector's is refused at import, with those that there are."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import pyrometer"],
+        env={**os.environ, "PYROMETER_COLLECTORS": "gc,disk"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "ValueError: PYROMETER_COLLECTORS: expected gc, platform, process or off, got 'disk'"
+    )
+
+
+@pytest.mark.parametrize("key", ["gc", "platform", "process"])
+def test_one_call_leaves_a_collector_out(key: str) -> None:
+    """unregister() takes one of the default collectors out, and register() brings it back."""
+    default = REGISTRY.default_collectors[key]
+    own = set(names(default.collect()))
+    before = set(names(REGISTRY.collect()))
+    REGISTRY.unregister(default)
+    try:
+        assert set(names(REGISTRY.collect())) == before - own
+    finally:
+        REGISTRY.register(default)
+    assert set(names(REGISTRY.collect())) == before
 
 
 @pytest.mark.parametrize("collector", [ProcessCollector, PlatformCollector, GCCollector])
@@ -331,7 +422,7 @@ def test_registry_that_is_none(collector: Callable[..., object]) -> None:
 @pytest.mark.parametrize("collector", COLLECTORS)
 def test_description(collector: type[ProcessCollector | PlatformCollector | GCCollector]) -> None:
     """describe() gives the families of collect() without samples, so that registration need not collect."""
-    made = collector()
+    made = collector(registry=None)
     described, collected = made.describe(), made.collect()
     assert [f.samples for f in described] == [[] for _ in collected]
     assert [(f.name, f.type, f.documentation) for f in described] == [
@@ -352,10 +443,11 @@ def test_page_of_all() -> None:
 
 
 def test_import_is_light() -> None:
-    """Importing the collectors starts none, and loads neither the registry nor the platform module."""
+    """Importing the collectors asks nothing of the platform, and loads nothing that only serving needs."""
     program = (
         "import sys; before = set(sys.modules); import pyrometer.collectors\n"
-        "heavy = {'platform', 'pyrometer.registry', 'inspect', 'asyncio'} & (set(sys.modules) - before)\n"
+        "unwanted = {'platform', 'inspect', 'asyncio', 'logging', 're', 'subprocess', 'threading', 'typing'}\n"
+        "heavy = unwanted & (set(sys.modules) - before)\n"
         "sys.exit(f'imported {sorted(heavy)}' if heavy else 0)"
     )
     done = subprocess.run(

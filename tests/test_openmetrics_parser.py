@@ -83,8 +83,7 @@ def test_a_page_without_end_is_refused(page: str) -> None:
     assert not is_accepted(parse_reference, page)
     last = page.count("\n") + 1
     assert (
-        str(_parse_error(page))
-        == f"line {last}, column 1: expected '# EOF' as the last line, got 'the end of the page'"
+        str(_parse_error(page)) == f"line {last}, column 1: expected '# EOF' as the last line, got the end of the page"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 import threading
 from collections.abc import Iterable
@@ -110,10 +111,25 @@ def test_a_file_that_cannot_be_replaced(registry: CollectorRegistry, tmp_path: P
     assert os.listdir(tmp_path) == ["shop.prom"]
 
 
-def test_a_full_disk(registry: CollectorRegistry) -> None:
-    """Where the page cannot be written, the error is the caller's."""
-    with pytest.raises(OSError, match="shop"):
-        write_to_textfile("/proc/shop.prom", registry)
+def test_a_file_that_cannot_be_written(registry: CollectorRegistry, tmp_path: Path) -> None:
+    """Where the disk takes a part of the page only, the old file stays as it was and nothing lies beside it."""
+    path = tmp_path / "shop.prom"
+    path.write_text("old 1\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_to_textfile(path, registry)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_text() == "old 1\n"
+    assert os.listdir(tmp_path) == ["shop.prom"]
+
+
+def test_a_directory_that_is_not_there(registry: CollectorRegistry, tmp_path: Path) -> None:
+    """A path in no directory is an error that names it."""
+    with pytest.raises(FileNotFoundError, match=r"none/shop\.prom"):
+        write_to_textfile(tmp_path / "none" / "shop.prom", registry)
 
 
 def test_a_page_that_cannot_be_made(registry: CollectorRegistry, tmp_path: Path) -> None:

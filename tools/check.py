@@ -18,7 +18,6 @@ from tools.totals import Totals
 
 PYTHON = Path(sys.executable)
 TYPED = ("src", "tests", "tools", "examples", "bench")
-CORE_TESTS = ("tests/core", "tests/test_metrics*.py", "tests/test_registry*.py")
 OTHER_PYTHONS = ("python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
 
 
@@ -61,8 +60,8 @@ def whole_suite(totals: Totals) -> None:
 
 def interpreted_core(totals: Totals) -> None:
     """The tests of the core again, without the extension."""
-    tests = _matching(tree.ROOT, CORE_TESTS)
-    totals.pytest("core, interpreted", PYTHON, ["--core=interpreted", *tests], cwd=tree.ROOT)
+    arguments = ["--core=interpreted", *tree.core_tests(tree.ROOT)]
+    totals.pytest("core, interpreted", PYTHON, arguments, cwd=tree.ROOT)
 
 
 def built_wheel(totals: Totals) -> None:
@@ -93,11 +92,6 @@ def _against_wheel(totals: Totals, name: str, base: Path) -> None:
         variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         arguments = ["--core=compiled", "-m", "not server", "tests"]
         totals.pytest(name, python, arguments, cwd=tests, env=variables)
-
-
-def _matching(root: Path, patterns: tuple[str, ...]) -> list[str]:
-    found = (path for pattern in patterns for path in sorted(root.glob(pattern)))
-    return [str(path.relative_to(root)) for path in found]
 
 
 def _other_pythons() -> dict[str, Path]:

@@ -32,7 +32,7 @@ def main(extras: list[str]) -> int:
         print(f"creating {venv.name} with {sys.executable}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
     for extra in dict.fromkeys([*EXTRAS, *extras]):
-        stamp = tree.Stamp(venv / f"installed-{extra}", tree.metadata(), str(venv))
+        stamp = tree.Stamp(venv / f"installed-{extra}", tree.installed_from(), str(venv))
         if not stamp.fresh():
             print(f"installing pyrometer[{extra}] into {venv.name}", flush=True)
             command: list[str | Path] = [python, *PIP_INSTALL, "-e", f"{tree.ROOT}[{extra}]"]

@@ -33,7 +33,9 @@ def main() -> int:
         tests = tree.copy_tests(Path(directory))
         totals = Totals()
         totals.check("free-threaded, eight threads", [venv, "-m", "tools.free_threaded"], cwd=tests, env=variables)
-        totals.pytest("core, free-threaded", venv, ["--core=compiled", "tests/core"], cwd=tests, env=variables)
+        totals.pytest(
+            "core, free-threaded", venv, ["--core=compiled", *tree.core_tests(tests)], cwd=tests, env=variables
+        )
     totals.print()
     return totals.exit_code()
 

@@ -12,7 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 CORE = ROOT / "src" / "pyrometer" / "_core"
-METADATA = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+INSTALLED_FROM = ("pyproject.toml", "setup.py")
+METADATA = (*INSTALLED_FROM, "MANIFEST.in", "README.md", "LICENSE")
+CORE_TESTS = ("tests/core", "tests/test_metrics*.py", "tests/test_registry*.py")
 TEST_TREES = ("tests", "tools", "examples", "bench")
 GENERATED = shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info", ".*_cache", ".hypothesis")
 
@@ -22,11 +24,22 @@ def metadata() -> list[Path]:
     return [ROOT / name for name in METADATA if (ROOT / name).exists()]
 
 
+def installed_from() -> list[Path]:
+    """The files that decide which packages and extensions there are."""
+    return [ROOT / name for name in INSTALLED_FROM if (ROOT / name).exists()]
+
+
+def core_tests(root: Path) -> list[str]:
+    """The tests that every core has to pass, below the copy of the tests at `root`, relative to it."""
+    found = (path for pattern in CORE_TESTS for path in sorted(root.glob(pattern)))
+    return [str(path.relative_to(root)) for path in found]
+
+
 def core_sources() -> list[Path]:
     """The files that the extension is built from."""
     kinds = ("*.py", "*.pxd", "*.h", "*.cpp", "*.c")
     found = [path for kind in kinds for path in CORE.glob(kind)]
-    return sorted(found) + [path for path in metadata() if path.name in {"setup.py", "pyproject.toml"}]
+    return sorted(found) + installed_from()
 
 
 def package_sources() -> list[Path]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from pyrometer._core.series_cy import Family, MetricBase, text_of
+from pyrometer._core.series_cy import MetricBase
+from pyrometer._core.text_cy import text_of
 from pyrometer._flight import Flight
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
@@ -74,7 +75,9 @@ class Callback:
 
     def _number(self, result: Any, where: str) -> float:
         family = self._metric._family
-        if isinstance(result, (str, bytes, bytearray)) or not (hasattr(result, "__float__") or hasattr(result, "__index__")):
+        if isinstance(result, (str, bytes, bytearray)) or not (
+            hasattr(result, "__float__") or hasattr(result, "__index__")
+        ):
             raise TypeError(
                 f'{family.kind} "{family.name}": its function must return a number{where}, '
                 f"got {type(result).__name__}: {result!r:.200}"
@@ -95,15 +98,17 @@ class Callback:
                 logging.getLogger("pyrometer").warning(
                     'counter "%s": its function returned %s after %s, which Prometheus reads as a reset '
                     "(further ones are not reported)",
-                    family.name, value, metric._read(),
+                    family.name,
+                    value,
+                    metric._read(),
                 )
         metric._write(value)
-        family.hide(metric._address, False)
+        family.hide(metric, False)
 
     def _hide(self) -> None:
         family = self._metric._family
         if self._metric._address:
-            family.hide(self._metric._address, True)
+            family.hide(self._metric, True)
         else:
-            for cell, _ in family.series():
-                family.hide(cell, True)
+            for child, _ in family.series():
+                family.hide(child, True)

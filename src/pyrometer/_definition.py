@@ -59,7 +59,9 @@ class Definition:
     def _checked_labelnames(self, given: Iterable[str], utf8_names: bool, reserved: tuple[str, ...]) -> tuple[str, ...]:
         what = f'{self.kind} "{self.name}"'
         if isinstance(given, (str, bytes)):
-            raise TypeError(f"{what}: labelnames must be a sequence of names, got one {type(given).__name__}: {given!r}")
+            raise TypeError(
+                f"{what}: labelnames must be a sequence of names, got one {type(given).__name__}: {given!r}"
+            )
         try:
             names = tuple(given)
         except TypeError:
@@ -70,7 +72,7 @@ class Definition:
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{what}: {error}") from None
             if name in reserved:
-                raise ValueError(f'{what}: label name {name!r} is reserved, a {self.kind} writes it itself')
+                raise ValueError(f"{what}: label name {name!r} is reserved, a {self.kind} writes it itself")
         for scheme in (UNDERSCORES, DOTS):
             written = [escape_label_name(name, scheme) for name in names]
             for name in names:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-from concurrent.futures import Future
 from _thread import allocate_lock as Lock
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from concurrent.futures import Future
     from typing import Any
 
 _inside: contextvars.ContextVar[tuple[object, ...]] = contextvars.ContextVar("pyrometer_inside", default=())
@@ -46,6 +46,8 @@ class Flight:
 
     def begin(self) -> Run:
         """Begin a run, or join the one under way."""
+        from concurrent.futures import Future
+
         if self in _inside.get():
             failed: Future[Any] = Future()
             failed.set_exception(RuntimeError(f"{self.label} scrapes the registry that is scraping it"))

@@ -7,7 +7,7 @@ order of lines is that of `prometheus_client`, and suffixes are those of OpenMet
 
 from __future__ import annotations
 
-from pyrometer._core.render_cy import BUCKET, COUNT, CREATED, STATE, VALUE
+from pyrometer._core.render_cy import BUCKET, COUNT, CREATED, STATE, VALUE, number
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ SUFFIXES: dict[str, tuple[str, ...]] = {
 """By type, what is appended to a family's name to make the names of its series."""
 
 
-def histogram_lines(bounds: list[float]) -> tuple[Line, ...]:
+def histogram_lines(bounds: tuple[float, ...]) -> tuple[Line, ...]:
     """The lines of a histogram with these upper bounds, +Inf included. Its first cell is the sum."""
     buckets = tuple(("_bucket", bound_text(bound), BUCKET, i + 1) for i, bound in enumerate(bounds))
     # The sum of a histogram with negative buckets is no counter, so pages do not have it.
@@ -47,8 +47,6 @@ def stateset_lines(states: tuple[str, ...]) -> tuple[Line, ...]:
 
 def bound_text(bound: float) -> str:
     """The `le` of a bucket, as every Python application has it in its Prometheus: `0.005`, `1.0`, `1e+06`, `+Inf`."""
-    from pyrometer._core.render_cy import number
-
     return number(bound, True).decode()
 
 

@@ -6,7 +6,7 @@ was counted before a scrape began is in its answer.
 
 from __future__ import annotations
 
-from pyrometer._core.series_cy import Snapshot
+from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._flight import Flight, Interrupted
 from pyrometer._policy import Policy
 from pyrometer._snapshots import metric_of
@@ -122,11 +122,10 @@ class Scrape:
         Those of the default collectors come once without a word: another registry, registered here, has them as well.
         """
         defaults = [type(collector).__qualname__ for collector in self.registry.default_collectors.values()]
-        for metric in metrics:
-            if self.names is not None:
-                metric = metric._restricted_metric(self.names)
-                if metric is None:
-                    continue
+        for whole in metrics:
+            metric = whole if self.names is None else whole._restricted_metric(self.names)
+            if metric is None:
+                continue
             first = seen.setdefault(metric.name, flight.label)
             if first is not flight.label and first not in defaults:
                 self.failed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrometer._core.render_cy import BUCKET, COUNT, CREATED, STATE
-from pyrometer._core.series_cy import Snapshot, read_cell
+from pyrometer._core.snapshot_cy import Snapshot, read_cell
 from pyrometer.families import Metric, Sample
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.

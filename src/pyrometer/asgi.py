@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from pyrometer._http import Request, Response, respond_async
+from pyrometer._http import MetricsPage, Request, Response
 from pyrometer.registry import REGISTRY
 
 if TYPE_CHECKING:
-    from pyrometer.registry import CollectorRegistry
+    from pyrometer.registry import Collector
 
 __all__ = ["make_asgi_app"]
 
@@ -23,7 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def make_asgi_app(registry: CollectorRegistry = REGISTRY, disable_compression: bool = False) -> ASGIApp:
+def make_asgi_app(registry: Collector = REGISTRY, disable_compression: bool = False) -> ASGIApp:
     """An ASGI application that answers every path with the metrics of `registry`, as `make_wsgi_app` does.
 
     The loop is never blocked: pages are rendered and compressed in worker threads, and asynchronous collectors run on
@@ -31,6 +31,7 @@ def make_asgi_app(registry: CollectorRegistry = REGISTRY, disable_compression: b
     (there is nothing to start or stop), a websocket is closed before it opens. Any other protocol is a ValueError, as
     the interface asks of applications that do not know it.
     """
+    page = MetricsPage(registry, disable_compression=disable_compression)
 
     async def metrics_app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -52,8 +53,7 @@ def make_asgi_app(registry: CollectorRegistry = REGISTRY, disable_compression: b
             accept=_header(scope, b"accept"),
             accept_encoding=_header(scope, b"accept-encoding"),
         )
-        answer = respond_async(request, registry, disable_compression=disable_compression)
-        response = await _unless_disconnected(answer, receive)
+        response = await _unless_disconnected(page.answer_async(request), receive)
         if response is not None:
             await _send(response, send)
 

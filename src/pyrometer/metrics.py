@@ -24,7 +24,9 @@ import time
 
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.children_cy import CounterBase, GaugeBase, HistogramBase, SummaryBase
-from pyrometer._core.series_cy import Family, MetricBase, Snapshot, text_of
+from pyrometer._core.series_cy import Family, MetricBase
+from pyrometer._core.snapshot_cy import Snapshot
+from pyrometer._core.text_cy import text_of
 from pyrometer._definition import Definition
 from pyrometer._kinds import COUNTER_LINES, GAUGE_LINES, SUMMARY_LINES, histogram_lines, stateset_lines
 from pyrometer._names import check_label_name, replace_surrogates
@@ -85,7 +87,7 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
         self,
         definition: Definition,
         lines: tuple[Line, ...],
-        registry: CollectorRegistry | None,
+        registry: object,
         *,
         cells: int = 1,
         extra_label: str = "",
@@ -126,7 +128,7 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
                 registry.register(self)
         elif registry is None:
             self._attach(family_in(Arena()), observable)
-        elif callable(getattr(registry, "register", None)):
+        elif hasattr(registry, "register"):  # a registry of another library: our metrics are collectors to it
             self._attach(family_in(Arena()), observable)
             registry.register(self)
         else:
@@ -173,7 +175,7 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
             self._family.remove_where(None)
 
     def _labelled(self, method: str) -> Family:
-        family = self._family
+        family: Family = self._family
         if not family.labelnames or self._address:
             raise ValueError(f'{family.kind} "{family.name}": {method}() is for families with labels')
         return family
@@ -242,7 +244,7 @@ def _same(cls: type, definition: Definition, defined_at: str, other: Any) -> Fam
     if type(other) is not cls and not differences:
         differences = [f"class {cls.__qualname__}, not {type(other).__qualname__}"]
     if definition.name != family.name:
-        differences.append(f"name {definition.name!r}, not {family.name!r}, which pages write alike")
+        differences.insert(0, f"name {definition.name!r}, not {family.name!r}, where pages have a name in common")
     if differences:
         raise DuplicateTimeseries(
             f'{definition.kind} "{definition.name}" ({defined_at}) is already defined ({family.defined_at}) otherwise: '
@@ -281,7 +283,14 @@ class Counter(CounterBase, MetricWrapperBase):
         max_series: int | None = MAX_SERIES,
     ) -> None:
         definition = Definition(
-            "counter", name, documentation, labelnames, namespace, subsystem, unit, max_series,
+            "counter",
+            name,
+            documentation,
+            labelnames,
+            namespace,
+            subsystem,
+            unit,
+            max_series,
             utf8_names=_utf8_names(registry),
         )
         self._define(definition, COUNTER_LINES, registry)
@@ -305,7 +314,7 @@ class Counter(CounterBase, MetricWrapperBase):
         """Take the value from a function, plain or `async`, that is called when a page is asked for.
 
         f() -> a number not below 0; on a family with labels, f() -> a mapping {label values: number}, whose keys are
-        tuples, or plain values where there is one label, and which makes out all series of the family. A value less than
+        tuples, or plain values where there is one label, and which makes out all series of the family. A value below
         the one before is served as it is (Prometheus reads a reset), `_created` moves, and the log says so once. When
         f raises or returns what is no number, its series are left out and the error is counted. Scrapes at the same
         time share one call, which may come from any thread.
@@ -345,8 +354,16 @@ class Gauge(GaugeBase, MetricWrapperBase):
                 f"gauge {name!r}: multiprocess_mode must be one of {', '.join(self.MODES)}, got {multiprocess_mode!r}"
             )
         definition = Definition(
-            "gauge", name, documentation, labelnames, namespace, subsystem, unit, max_series,
-            utf8_names=_utf8_names(registry), detail=multiprocess_mode,
+            "gauge",
+            name,
+            documentation,
+            labelnames,
+            namespace,
+            subsystem,
+            unit,
+            max_series,
+            utf8_names=_utf8_names(registry),
+            detail=multiprocess_mode,
         )
         self._define(definition, GAUGE_LINES, registry)
         self._family.read_only = multiprocess_mode in ("mostrecent", "livemostrecent")
@@ -405,8 +422,16 @@ class Summary(SummaryBase, MetricWrapperBase):
         max_series: int | None = MAX_SERIES,
     ) -> None:
         definition = Definition(
-            "summary", name, documentation, labelnames, namespace, subsystem, unit, max_series,
-            utf8_names=_utf8_names(registry), reserved=("quantile",),
+            "summary",
+            name,
+            documentation,
+            labelnames,
+            namespace,
+            subsystem,
+            unit,
+            max_series,
+            utf8_names=_utf8_names(registry),
+            reserved=("quantile",),
         )
         self._define(definition, SUMMARY_LINES, registry, cells=2)
 
@@ -445,8 +470,17 @@ class Histogram(HistogramBase, MetricWrapperBase):
     ) -> None:
         bounds = _checked_bounds(name, buckets)
         definition = Definition(
-            "histogram", name, documentation, labelnames, namespace, subsystem, unit, max_series,
-            utf8_names=_utf8_names(registry), reserved=("le",), detail=bounds,
+            "histogram",
+            name,
+            documentation,
+            labelnames,
+            namespace,
+            subsystem,
+            unit,
+            max_series,
+            utf8_names=_utf8_names(registry),
+            reserved=("le",),
+            detail=bounds,
         )
         self._define(
             definition, histogram_lines(bounds), registry, cells=len(bounds) + 1, extra_label="le", bounds=bounds[:-1]
@@ -474,8 +508,8 @@ def _checked_bounds(name: object, buckets: Sequence[float | str]) -> tuple[float
 class Info(MetricWrapperBase):
     """Text about the program, as the labels of a series whose value is 1.
 
-        build = Info("build", "What was built")
-        build.info({"version": "1.2.3", "branch": "main"})
+    build = Info("build", "What was built")
+    build.info({"version": "1.2.3", "branch": "main"})
     """
 
     __slots__ = ()
@@ -493,7 +527,14 @@ class Info(MetricWrapperBase):
         max_series: int | None = MAX_SERIES,
     ) -> None:
         definition = Definition(
-            "info", name, documentation, labelnames, namespace, subsystem, unit, max_series,
+            "info",
+            name,
+            documentation,
+            labelnames,
+            namespace,
+            subsystem,
+            unit,
+            max_series,
             utf8_names=_utf8_names(registry),
         )
         self._define(definition, (), registry)
@@ -523,8 +564,8 @@ class Info(MetricWrapperBase):
     def _collected(self) -> list[Metric]:
         metric = self.describe()[0]
         family = self._family
-        for cell, values in family.series():
-            labels = {**dict(zip(family.labelnames, values)), **family.infos.get(cell, {})}
+        for child, values in family.series():
+            labels = {**dict(zip(family.labelnames, values)), **family.infos.get(child._address, {})}
             metric.add_sample(family.name + "_info", labels, 1.0)
         return [metric]
 
@@ -532,8 +573,8 @@ class Info(MetricWrapperBase):
 class Enum(MetricWrapperBase):
     """Which of several states something is in; the first one until `state()` says otherwise.
 
-        task = Enum("task_state", "State of the task", states=["starting", "running", "stopped"])
-        task.state("running")
+    task = Enum("task_state", "State of the task", states=["starting", "running", "stopped"])
+    task.state("running")
     """
 
     __slots__ = ()
@@ -557,8 +598,16 @@ class Enum(MetricWrapperBase):
         if len(set(checked)) != len(checked):
             raise ValueError(f"stateset {name!r}: states must differ, got {states!r}")
         definition = Definition(
-            "stateset", name, documentation, labelnames, namespace, subsystem, unit, max_series,
-            utf8_names=_utf8_names(registry), detail=checked,
+            "stateset",
+            name,
+            documentation,
+            labelnames,
+            namespace,
+            subsystem,
+            unit,
+            max_series,
+            utf8_names=_utf8_names(registry),
+            detail=checked,
         )
         if definition.name in definition.labelnames:
             raise ValueError(f'stateset "{definition.name}": its own name cannot be a label name, it has the states')

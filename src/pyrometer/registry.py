@@ -186,7 +186,8 @@ class CollectorRegistry:
             import logging
 
             logging.getLogger("pyrometer").warning(
-                "%s failed: its series are left out of the page, and further failures are counted only", label,
+                "%s failed: its series are left out of the page, and further failures are counted only",
+                label,
                 exc_info=error,
             )
 
@@ -199,7 +200,10 @@ class CollectorRegistry:
 
             logging.getLogger("pyrometer").warning(
                 '%s "%s" has %d series, all that max_series allows: %s and further label sets are %s',
-                family.kind, family.name, family.max_series, dict(zip(family.labelnames, values)),
+                family.kind,
+                family.name,
+                family.max_series,
+                dict(zip(family.labelnames, values)),
                 'counted as "__overflow__"' if family.kind in ("counter", "summary", "histogram") else "not exposed",
             )
 
@@ -304,7 +308,9 @@ REGISTRY = CollectorRegistry()
 def _register_defaults(registry: CollectorRegistry, wanted: str) -> None:
     """Register the default collectors named in a comma-separated list ("off" or "" for none)."""
     from pyrometer import collectors
+    from pyrometer.collectors import _registration
 
+    _registration.default_registry = registry
     makers = {
         "gc": collectors.GCCollector,
         "platform": collectors.PlatformCollector,

@@ -18,13 +18,13 @@ from socketserver import TCPServer, ThreadingMixIn
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyrometer._http import Request, respond
+from pyrometer._http import MetricsPage, Request
 from pyrometer.registry import REGISTRY
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from pyrometer.registry import CollectorRegistry
+    from pyrometer.registry import Collector
 
 __all__ = ["MetricsServer", "start_http_server"]
 
@@ -77,7 +77,7 @@ class MetricsServer(NamedTuple):
 def start_http_server(
     port: int,
     addr: str = "0.0.0.0",
-    registry: CollectorRegistry = REGISTRY,
+    registry: Collector = REGISTRY,
     certfile: str | None = None,
     keyfile: str | None = None,
     client_cafile: str | None = None,
@@ -101,10 +101,11 @@ def start_http_server(
 
     Raises OSError naming the address and port that cannot be bound, or the file that cannot be loaded (ssl.SSLError for
     one that is no certificate); ValueError for a port out of range and for a key or client verification without
-    `certfile`, which would serve in the clear what was meant to be protected.
+    `certfile`, which would serve in the clear what was meant to be protected; TypeError for a `registry` that is none.
     """
     if not isinstance(port, int) or not 0 <= port <= 65535:
         raise ValueError(f"port of the metrics server must be 0 to 65535, got {port!r}")
+    page = MetricsPage(registry)
     context = None
     if certfile is not None:
         context = ssl.SSLContext(protocol)
@@ -119,7 +120,7 @@ def start_http_server(
         raise ValueError("keyfile, client_cafile, client_capath and client_auth_required need certfile, got none")
     try:
         found = socket.getaddrinfo(addr or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        server = _Server(found[0][0], found[0][4], registry, context)
+        server = _Server(found[0][0], found[0][4], page, context)
     except OSError as error:
         # With the number of the first, this is of its class too (PermissionError, socket.gaierror).
         raise type(error)(error.errno, f"cannot serve metrics on {addr} port {port}: {error.strerror}") from error
@@ -150,9 +151,9 @@ class _Server(ThreadingMixIn, TCPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, family: int, address: Any, registry: CollectorRegistry, context: ssl.SSLContext | None) -> None:
+    def __init__(self, family: int, address: Any, page: MetricsPage, context: ssl.SSLContext | None) -> None:
         self.address_family = family
-        self.registry = registry
+        self.page = page
         self._context = context
         super().__init__(address, _Handler)
         self.server_port: int = self.socket.getsockname()[1]
@@ -220,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
             accept=self._header("Accept"),
             accept_encoding=self._header("Accept-Encoding"),
         )
-        response = respond(request, self.server.registry)
+        response = self.server.page.answer(request)
         self.connection.settimeout(_RESPONSE_TIMEOUT)
         self.send_response(response.status, response.reason)
         for name, value in response.headers:

@@ -11,7 +11,7 @@ T = TypeVar("T")
 compiled = False
 
 double = float
-int = int  # noqa: A001, PLW0127  (the names of C's types, as a compiled module sees them)
+int = int
 size_t = int
 Py_ssize_t = int
 bint = bool

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyrometer._core import _cython as cython
 else:
     try:
@@ -33,11 +35,11 @@ if cython.compiled:
     )
     from cython.cimports.pyrometer._core.native import created as created_at
     from cython.cimports.pyrometer._core.native import number as write_number
-    from cython.cimports.pyrometer._core.series_cy import Snapshot
+    from cython.cimports.pyrometer._core.snapshot_cy import Snapshot
 else:
     from pyrometer._core import native
     from pyrometer._core.native import load
-    from pyrometer._core.series_cy import Snapshot
+    from pyrometer._core.snapshot_cy import Snapshot
 
 VALUE = 0
 """Source of a line: a cell."""
@@ -53,11 +55,12 @@ STATE = 4
 
 def number(value: float, go: bool = False) -> bytes:
     """The text of a value: as Python's repr, an integer without `.0`; with `go` as prometheus_client writes it."""
-    if not cython.compiled:
+    if cython.compiled:
+        buffer: cython.char[64]
+        end: cython.p_char = write_number(buffer, value, go)
+        return buffer[: end - cython.cast(cython.p_char, buffer)]
+    else:
         return native.number(value, go)
-    buffer: cython.char[64]
-    end: cython.p_char = write_number(buffer, value, go)
-    return buffer[: end - cython.cast(cython.p_char, buffer)]
 
 
 @cython.final
@@ -69,7 +72,7 @@ class Page:
 
     def __init__(self, go: bool = False) -> None:
         self.go = go
-        self.steps = []
+        self.steps: list[tuple[Any, ...]] = []
         self.bound = 0
 
     def text(self, literal: bytes) -> None:
@@ -77,7 +80,12 @@ class Page:
         self.steps.append((literal,))
         self.bound += len(literal)
 
-    def rows(self, snapshot: Snapshot, lines: list, exemplars: dict | None = None) -> None:
+    def rows(
+        self,
+        snapshot: Snapshot,
+        lines: list[tuple[bytes, bytes, bytes, int, int]],
+        exemplars: dict[tuple[int, int], bytes] | None = None,
+    ) -> None:
         """Add the series of a snapshot.
 
         For each series and each (head, extra, tail, source, cell) of `lines`: head, the label text with `extra` at the
@@ -96,17 +104,18 @@ class Page:
 
     def finish(self) -> bytes:
         """The page."""
-        if not cython.compiled:
+        if cython.compiled:
+            return self._write()
+        else:
             return b"".join([part for step in self.steps for part in self._parts(step)])
-        return self._write()
 
     if not cython.compiled:
 
-        def _parts(self, step: tuple) -> list:
+        def _parts(self, step: tuple[Any, ...]) -> list[bytes]:
             if len(step) == 1:
                 return [step[0]]
             snapshot, lines, exemplars = step
-            parts: list = []
+            parts: list[bytes] = []
             for cell in snapshot.cell_list:
                 record = native.record(cell)
                 before, after = record.text[: record.split], record.text[record.split :]
@@ -140,9 +149,7 @@ class Page:
             literal: bytes
             lines: _Lines
             keep: list = []
-            steps: cython.pointer[Step] = cython.cast(
-                cython.pointer[Step], malloc((count + 1) * cython.sizeof(Step))
-            )
+            steps: cython.pointer[Step] = cython.cast(cython.pointer[Step], malloc((count + 1) * cython.sizeof(Step)))
             if steps == cython.NULL:
                 raise MemoryError
             try:
@@ -196,9 +203,7 @@ if cython.compiled:
             self.kept = (lines, ordered)
             self.count = len(lines)
             self.at = cython.cast(cython.pointer[Line], malloc((len(lines) + 1) * cython.sizeof(Line)))
-            self.examples = cython.cast(
-                cython.pointer[Example], malloc((len(ordered) + 1) * cython.sizeof(Example))
-            )
+            self.examples = cython.cast(cython.pointer[Example], malloc((len(ordered) + 1) * cython.sizeof(Example)))
             if self.at == cython.NULL or self.examples == cython.NULL:
                 raise MemoryError
             self.nexamples = len(ordered)

@@ -48,7 +48,6 @@ cdef class Family:
     cdef size_t text_bytes
     cdef list children
     cdef dict index
-    cdef list cell_list
 
     cdef Py_ssize_t find(self, pyro_bytes* values, uint32_t hash) noexcept
     cdef Py_ssize_t find_text(self, bytes label_text, uint32_t hash) noexcept
@@ -62,12 +61,3 @@ cdef class MetricBase:
     cdef size_t cell
     cdef readonly Family _family
     cdef size_t cell_of(self) except 0
-
-
-cdef class Snapshot:
-    cdef readonly Family family
-    cdef readonly Py_ssize_t count
-    cdef size_t* rows
-    cdef size_t text_bytes
-    cdef list cell_list
-    cdef readonly dict exemplars

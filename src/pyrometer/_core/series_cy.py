@@ -8,12 +8,14 @@ exact `str` values without a character that needs an escape go that way; every o
 from __future__ import annotations
 
 import time
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
     from typing import Any
 
     from pyrometer._core import _cython as cython
+    from pyrometer._samples import Exemplar
 else:
     try:
         import cython
@@ -25,8 +27,9 @@ if cython.compiled:
     from cython.cimports.cpython.object import PyObject
     from cython.cimports.libc.stdint import uint32_t
     from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
-    from cython.cimports.libc.string import memcmp, memcpy
+    from cython.cimports.libc.string import memcmp
     from cython.cimports.pyrometer._core.arena_cy import Arena
+    from cython.cimports.pyrometer._core.native import created as created_at
     from cython.cimports.pyrometer._core.native import (
         flags,
         install_labels,
@@ -40,13 +43,13 @@ if cython.compiled:
         tuple_size,
         utf8,
     )
-    from cython.cimports.pyrometer._core.native import created as created_at
 else:
     from pyrometer._core import native
     from pyrometer._core.arena_cy import Arena
     from pyrometer._core.native import load, store
 
 from pyrometer._core.arena_cy import RECORD_ESCAPED, RECORD_HIDDEN, RECORD_REMOVED
+from pyrometer._core.text_cy import escape, quoted, text_of, unescape
 
 if cython.compiled:
     ESCAPED = cython.declare(cython.uint, RECORD_ESCAPED)
@@ -60,33 +63,6 @@ FAST_LABELS = 8
 """A family with more labels than this finds its children by their text."""
 OVERFLOW = "__overflow__"
 """The value of every label of the child that counts what came past `max_series`."""
-
-
-def escape(value: str) -> bytes:
-    """A label value as the text formats write it: UTF-8, with escapes for backslash, quote and newline."""
-    raw = value.encode()
-    if b"\\" in raw or b'"' in raw or b"\n" in raw:
-        return raw.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b'"', b'\\"')
-    return raw
-
-
-def unescape(value: bytes) -> str:
-    """The label value that `escape` wrote."""
-    if b"\\" not in value:
-        return value.decode()
-    parts = value.split(b"\\\\")
-    return b"\\".join(part.replace(b"\\n", b"\n").replace(b'\\"', b'"') for part in parts).decode()
-
-
-def text_of(value: object) -> str:
-    """What `str()` gives for a label value, as an exact str that UTF-8 can hold.
-
-    A lone surrogate, which a client can send, becomes U+FFFD.
-    """
-    result = str(value)
-    if result.isascii():
-        return result if type(result) is str else "".join((result, ""))
-    return result.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @cython.final
@@ -104,7 +80,6 @@ class Family:
             "__weakref__",
             "arena",
             "bounds",
-            "cell_list",
             "cells",
             "children",
             "defined_at",
@@ -131,6 +106,18 @@ class Family:
             "unit",
             "lines",
         )
+        children: list[MetricBase]
+        defined_at: str
+        definition: Any
+        detached: MetricBase | None
+        exemplars: dict[tuple[int, int], Exemplar]
+        functions: dict[int, Any]
+        handle: Any
+        infos: dict[int, dict[str, str]]
+        literals: tuple[bytes, ...]
+        on_overflow: Callable[[Family, tuple[str, ...]], None] | None
+        order: tuple[int, ...]
+        read_only: bool
 
     def __init__(
         self,
@@ -139,12 +126,12 @@ class Family:
         name: str,
         documentation: str,
         unit: str,
-        labelnames: tuple,
-        lines: tuple,
+        labelnames: tuple[str, ...],
+        lines: tuple[tuple[str, str | None, int, int], ...],
         cells: cython.size_t,
         extra_label: str = "",
-        bounds: tuple = (),
-        max_series: object = None,
+        bounds: tuple[float, ...] = (),
+        max_series: int | None = None,
     ) -> None:
         self.arena = arena
         self.kind = kind
@@ -164,7 +151,7 @@ class Family:
         self.infos = {}
         self.definition = None
         self.handle = None
-        self.defined_at = None
+        self.defined_at = ""
         self.hidden = 0
         self.live = 0
         self.children = []
@@ -172,7 +159,7 @@ class Family:
         # Pages list labels by name, whatever the order in which they were declared.
         self.order = tuple(sorted(range(len(labelnames)), key=labelnames.__getitem__))
         self.literals = tuple(
-            [f"""{'",' if place else ""}{_quoted(labelnames[i])}=\"""".encode() for place, i in enumerate(self.order)]
+            [f"""{'",' if place else ""}{quoted(labelnames[i])}=\"""".encode() for place, i in enumerate(self.order)]
         )
         if cython.compiled:
             i: cython.Py_ssize_t
@@ -194,18 +181,14 @@ class Family:
                     self.spans[i].size = len(literal)
         else:
             self.bounds = bounds
-            self.index = {}
-            self.cell_list = []
+            self.index: dict[bytes, MetricBase] = {}
 
-    def __dealloc__(self):
-        if cython.compiled:
+    if cython.compiled:
+
+        def __dealloc__(self):
             free(self.bounds)
             free(self.slots)
             free(self.rows)
-
-    # ---- look-up
-
-    if cython.compiled:
 
         @cython.cfunc
         @cython.exceptval(check=False)
@@ -347,9 +330,7 @@ class Family:
                     self.room = self.room * 2 + 4
                 if (self.used + 1) * 3 > (self.mask + 1) * 2:
                     self.grow_slots()
-                child.cell = self.arena.allocate(
-                    self.cells, label_text, len(label_text), record_flags, split, created
-                )
+                child.cell = self.arena.allocate(self.cells, label_text, len(label_text), record_flags, split, created)
                 self.rows[self.count] = child.cell
                 self.children.append(child)
                 self.place(hash, self.count)
@@ -358,59 +339,55 @@ class Family:
                 self.text_bytes += len(label_text)
                 return child
 
-    def child(self, values: tuple, like: MetricBase, capped: bool = True) -> MetricBase:
+    def child(self, values: tuple[str, ...], like: MetricBase, capped: bool = True) -> MetricBase:
         """The child for these values (exact str, in the order of declaration), made as `type(like)` if it is new.
 
         Past `max_series` the overflow child, or one that no page shows.
         """
         label_text, record_flags, split = self.text(values)
-        hash: cython.uint = 0
-        row: cython.Py_ssize_t
+        found: MetricBase | None
         if cython.compiled:
-            for value in values:
-                hash = _mix(value, hash)
+            row: cython.Py_ssize_t
+            hash: cython.uint = _hash(values)
             with cython.critical_section(self):
                 row = self.find_text(label_text, hash)
-                if row >= 0:
-                    return cython.cast(MetricBase, self.children[row])
+                found = self.children[row] if row >= 0 else None
         else:
-            with native.lock:
-                known = self.index.get(label_text)
-                if known is not None:
-                    return known
+            found = self.index.get(label_text)
+        if found is not None:
+            return found
         if capped and self.max_series is not None and self.live >= self.max_series:
             return self.overflow(values, like)
         child: MetricBase = type(like).__new__(type(like))
         child._family = self
-        created = _now()
+        # Milliseconds are exact enough for a counter's beginning, and are written without a search for digits.
+        created: cython.double = round(time.time(), 3)
         if cython.compiled:
             return self.insert(label_text, hash, record_flags, split, created, child)
-        with native.lock:
-            if label_text in self.index:
+        else:
+            with native.lock:
+                if label_text not in self.index:
+                    child.cell = self.arena.allocate(self.cells, label_text, 0, record_flags, split, created)
+                    self.index[label_text] = child
+                    self.live += 1
                 return self.index[label_text]
-            child.cell = self.arena.allocate(self.cells, label_text, 0, record_flags, split, created)
-            self.index[label_text] = child
-            self.cell_list.append(child.cell)
-            self.live += 1
-            return child
 
-    def overflow(self, values: tuple, like: MetricBase) -> MetricBase:
+    def overflow(self, values: tuple[str, ...], like: MetricBase) -> MetricBase:
         """What stands in for a series past the cap; tells `on_overflow`, which counts it."""
         if self.on_overflow is not None:
             self.on_overflow(self, values)
         if self.kind in ("counter", "summary", "histogram"):
             return self.child((OVERFLOW,) * len(self.labelnames), like, False)
-        detached: MetricBase
         if self.detached is None:
-            detached = type(like).__new__(type(like))
+            detached: MetricBase = type(like).__new__(type(like))
             detached._family = self
             detached.cell = self.arena.allocate(self.cells, b"", 0, RECORD_HIDDEN, 0, 0.0)
             self.detached = detached
         return self.detached
 
-    def text(self, values: tuple) -> tuple:
+    def text(self, values: tuple[str, ...]) -> tuple[bytes, int, int]:
         """(label text, its flags, where `extra_label` sorts in it) of label values."""
-        parts: list = []
+        parts: list[bytes] = []
         size = split = 0
         record_flags = 0
         for literal, i in zip(self.literals, self.order):
@@ -427,9 +404,9 @@ class Family:
             parts.append(b'"')
         return b"".join(parts), record_flags, split
 
-    def values(self, label_text: bytes) -> tuple:
+    def values(self, label_text: bytes) -> tuple[str, ...]:
         """The label values in a label text, in the order of their declaration."""
-        found: list = [""] * len(self.labelnames)
+        found: list[str] = [""] * len(self.labelnames)
         at = 0
         for literal, i in zip(self.literals, self.order):
             at += len(literal)
@@ -442,77 +419,72 @@ class Family:
 
     # ---- removal
 
-    def remove_where(self, wanted: Callable[[tuple], bool] | None) -> int:
+    def remove_where(self, wanted: Callable[[tuple[str, ...]], bool] | None) -> int:
         """Remove the series whose label values `wanted` accepts, all with None; returns how many there were."""
-        gone: list = []
-        for cell, values in self.series():
-            if wanted is None or wanted(values):
-                gone.append((cell, values))
-        return sum([self.remove(values) for _, values in gone])
+        gone = [values for _, values in self.series() if wanted is None or wanted(values)]
+        return sum([self.remove(values) for values in gone])
 
-    def remove(self, values: tuple) -> bool:
+    def remove(self, values: tuple[str, ...]) -> bool:
         """Remove one series. Whoever holds its child may go on counting in it; no page shows that."""
         label_text = self.text(values)[0]
-        hash: cython.uint = 0
-        row: cython.Py_ssize_t
-        cell: cython.size_t
-        place: cython.size_t
-        child: MetricBase
-        if not cython.compiled:
+        child: MetricBase | None = None
+        if cython.compiled:
+            row: cython.Py_ssize_t
+            cell: cython.size_t
+            hash: cython.uint = _hash(values)
+            place: cython.size_t = 0
+            with cython.critical_section(self):
+                row = self.find_text(label_text, hash)
+                if row >= 0:
+                    cell = self.rows[row]
+                    place = hash & self.mask
+                    while self.slots[place].row != row + 1:
+                        place = (place + 1) & self.mask
+                    self.slots[place].row = GONE
+                    self.rows[row] = 0
+                    self.live -= 1
+                    self.text_bytes -= text_len(cell)
+                    if flags(cell) & HIDDEN:
+                        self.hidden -= 1
+                    set_flags(cell, flags(cell) | REMOVED)
+                    child = self.children[row]
+                    self.children[row] = None
+        else:
             with native.lock:
                 child = self.index.pop(label_text, None)
-                if child is None:
-                    return False
-                self.cell_list.remove(child.cell)
-                self.live -= 1
-                self._forget(child.cell)
-                return True
-        for value in values:
-            hash = _mix(value, hash)
-        with cython.critical_section(self):
-            row = self.find_text(label_text, hash)
-            if row < 0:
-                return False
-            cell = self.rows[row]
-            place = hash & self.mask
-            while self.slots[place].row != row + 1:
-                place = (place + 1) & self.mask
-            self.slots[place].row = GONE
-            self.rows[row] = 0
-            self.live -= 1
-            self.text_bytes -= text_len(cell)
-            if flags(cell) & HIDDEN:
-                self.hidden -= 1
-            set_flags(cell, flags(cell) | REMOVED)
-            child = self.children[row]
-            self.children[row] = None
-        self._forget(cell)
+                if child is not None:
+                    self.live -= 1
+        if child is None:
+            return False
+        self.functions.pop(child.cell, None)
+        self.infos.pop(child.cell, None)
+        for key in [key for key in self.exemplars if key[0] == child.cell]:
+            self.exemplars.pop(key, None)
         return True
-
-    def _forget(self, cell: cython.size_t) -> None:
-        self.functions.pop(cell, None)
-        self.infos.pop(cell, None)
-        for key in [key for key in self.exemplars if key[0] == cell]:
-            del self.exemplars[key]
 
     # ---- what pages and collectors read
 
-    def series(self) -> list:
-        """[(cell, label values)] of every series, in the order of their making."""
-        snapshot = Snapshot(self, True)
-        return [(cell, self.values(label_text)) for cell, label_text, _ in snapshot.records()]
+    def series(self) -> list[tuple[MetricBase, tuple[str, ...]]]:
+        """[(child, label values)] of every series, in the order of their making."""
+        with cython.critical_section(self):
+            if cython.compiled:
+                children: list[MetricBase] = [child for child in self.children if child is not None]
+            else:
+                children = list(self.index.values())
+        return [(child, child._labelvalues) for child in children]
 
-    def hide(self, cell: cython.size_t, hidden: bool) -> None:
+    def hide(self, child: MetricBase, hidden: bool) -> None:
         """Leave a series out of pages, or show it again: its callback failed, or gave a value again."""
         if cython.compiled:
+            before: cython.bint
             with cython.critical_section(self):
-                before: cython.bint = (flags(cell) & HIDDEN) != 0
-                if before != hidden and not flags(cell) & REMOVED:
-                    set_flags(cell, flags(cell) ^ HIDDEN)
+                before = (flags(child.cell) & HIDDEN) != 0
+                if before != hidden and not flags(child.cell) & REMOVED:
+                    set_flags(child.cell, flags(child.cell) ^ HIDDEN)
                     self.hidden += 1 if hidden else -1
         else:
-            record = native.record(cell)
-            record.flags = record.flags | RECORD_HIDDEN if hidden else record.flags & ~RECORD_HIDDEN
+            record = native.record(child.cell)
+            record.flags = record.flags | HIDDEN if hidden else record.flags & ~HIDDEN
 
 
 @cython.no_gc_clear
@@ -525,6 +497,7 @@ class MetricBase:
 
     if not cython.compiled:
         __slots__ = ("_family", "cell")
+        _family: Any
 
         def __new__(cls, *_values: object, **_named: object) -> MetricBase:
             self = object.__new__(cls)
@@ -532,8 +505,9 @@ class MetricBase:
             self.cell = 0
             return self
 
-    def __dealloc__(self):
-        if cython.compiled:
+    else:
+
+        def __dealloc__(self):
             if self.cell and self._family is not None and flags(self.cell) & REMOVED:
                 self._family.arena.release(self.cell)
 
@@ -554,8 +528,8 @@ class MetricBase:
     def labels(self, *values: object, **named: object) -> MetricBase:
         return self._labels(values, named)
 
-    def _labels(self, values: tuple, named: dict) -> MetricBase:
-        family: Family = self._family
+    def _labels(self, values: tuple[object, ...], named: dict[str, object]) -> MetricBase:
+        family: Family | None = self._family
         if family is None:
             raise ValueError(f"{type(self).__name__}: used before it was constructed")
         if self.cell or not family.labelnames:
@@ -572,13 +546,14 @@ class MetricBase:
         self.cell_of()
 
     @property
-    def _labelvalues(self) -> tuple:
-        family: Family = self._family
+    def _labelvalues(self) -> tuple[str, ...]:
+        family: Family | None = self._family
         if family is None or not self.cell or not family.labelnames:
             return ()
         if cython.compiled:
             return family.values(text(self.cell)[: text_len(self.cell)])
-        return family.values(native.record(self.cell).text)
+        else:
+            return family.values(native.record(self.cell).text)
 
     @property
     def _address(self) -> int:
@@ -589,6 +564,14 @@ class MetricBase:
         self._family = family
         if observable:
             self.cell = family.child((), self, False)._address
+
+    def _exemplify(self, index: int, amount: float, labels: Any) -> None:
+        """Keep the labels of an example of what one of the cells counts; metrics.py says how."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no exemplars")
+
+    def _refuse(self, method: str) -> None:
+        """Raise the error for a method that the metric's definition rules out; metrics.py has its words."""
+        raise NotImplementedError(f"{type(self).__name__} has no {method}()")
 
     def _read(self, index: cython.size_t = 0) -> float:
         """The value of one of the cells."""
@@ -602,107 +585,28 @@ class MetricBase:
         """Unix time in seconds at which the series was made or reset."""
         if cython.compiled:
             return load(created_at(self.cell_of()))
-        return native.record(self.cell).created
+        else:
+            return native.record(self.cell_of()).created
 
     def _set_created(self, when: cython.double) -> None:
         if cython.compiled:
             store(created_at(self.cell_of()), when)
         else:
-            native.record(self.cell).created = when
-
-
-@cython.final
-@cython.cclass
-class Snapshot:
-    """The series of a family at one moment, in order; their values are read when a page is written.
-
-    While it exists, no record of the arena is used for another series.
-    """
-
-    if not cython.compiled:
-        __slots__ = ("cell_list", "count", "exemplars", "family")
-
-    def __init__(self, family: Family, everything: bool = False) -> None:
-        self.family = family
-        self.exemplars = dict(family.exemplars) if family.exemplars else family.exemplars
-        if cython.compiled:
-            i: cython.Py_ssize_t
-            n: cython.Py_ssize_t = 0
-            cell: cython.size_t
-            all_rows: cython.bint = everything
-            with cython.critical_section(family):
-                family.arena.enter()
-                self.rows = cython.cast(
-                    cython.pointer[cython.size_t], malloc((family.live + 1) * cython.sizeof(cython.size_t))
-                )
-                if self.rows == cython.NULL:
-                    raise MemoryError
-                if family.live == family.count and (all_rows or not family.hidden):
-                    n = family.count
-                    if n:
-                        memcpy(self.rows, family.rows, n * cython.sizeof(cython.size_t))
-                else:
-                    for i in range(family.count):
-                        cell = family.rows[i]
-                        if cell and (all_rows or not flags(cell) & HIDDEN):
-                            self.rows[n] = cell
-                            n += 1
-                self.count = n
-                self.text_bytes = family.text_bytes
-        else:
-            with native.lock:
-                self.cell_list = [
-                    cell
-                    for cell in family.cell_list
-                    if everything or not native.record(cell).flags & RECORD_HIDDEN
-                ]
-            self.count = len(self.cell_list)
-
-    def __dealloc__(self):
-        if cython.compiled:
-            if self.rows != cython.NULL:
-                self.family.arena.leave()
-                free(self.rows)
-
-    def __len__(self) -> int:
-        return self.count
-
-    def records(self) -> list:
-        """[(cell, label text, created)] of the series."""
-        if not cython.compiled:
-            return [(cell, native.record(cell).text, native.record(cell).created) for cell in self.cell_list]
-        found: list = []
-        i: cython.Py_ssize_t
-        for i in range(self.count):
-            label_text: bytes = text(self.rows[i])[: text_len(self.rows[i])]
-            found.append((self.rows[i], label_text, load(created_at(self.rows[i]))))
-        return found
-
-
-def read_cell(cell: cython.size_t) -> float:
-    """The value of a cell by its address."""
-    return load(cell)
+            native.record(self.cell_of()).created = when
 
 
 def _count(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
-def _quoted(labelname: str) -> str:
-    """A label name as pages write it; one outside the classic character set is quoted."""
-    if labelname.isascii() and labelname.isidentifier():
-        return labelname
-    return '"' + escape(labelname).decode() + '"'
-
-
-def _label_values(family: Family, values: tuple, named: dict) -> tuple:
+def _label_values(family: Family, values: tuple[object, ...], named: dict[str, object]) -> tuple[str, ...]:
     """The exact str of every label value, in the order of declaration; or an error that says what is wrong."""
-    names: tuple = family.labelnames
+    names: tuple[str, ...] = family.labelnames
     what = f'{family.kind} "{family.name}" has {_count(len(names), "label")} ({", ".join(names)})'
     if values and named:
         raise ValueError(f"{what}, got values {values} and names {named}: give either")
     if named:
-        if len(named) != len(names) or any([name not in named for name in names]):
+        if len(named) != len(names) or not set(names).issuperset(named):
             unknown = [name for name in named if name not in names]
             missing = [name for name in names if name not in named]
             wrong = [f"no {name}" for name in missing] + [f"unknown {name}" for name in unknown]
@@ -713,21 +617,21 @@ def _label_values(family: Family, values: tuple, named: dict) -> tuple:
     return tuple([text_of(value) for value in values])
 
 
-def _now() -> float:
-    # Milliseconds are exact enough for a counter's beginning, and are written without a search for digits.
-    return round(time.time(), 3)
-
-
 if cython.compiled:
 
     @cython.cfunc
     @cython.exceptval(check=False)
-    def _mix(value: str, seed: cython.uint) -> cython.uint:
-        """The hash of a label value and those before it, as `labels` computes it."""
+    def _hash(values: tuple) -> cython.uint:
+        """The hash of label values (exact str that UTF-8 can hold), as `labels` computes it."""
         span: pyro_bytes
-        mixed: uint32_t = seed
-        if not utf8(cython.cast(cython.pointer[PyObject], value), cython.address(span), cython.address(mixed)):
-            return seed ^ 0x9E3779B9  # a lone surrogate: found by its text alone
+        mixed: uint32_t = 0
+        i: cython.Py_ssize_t
+        for i in range(len(values)):
+            utf8(
+                tuple_item(cython.cast(cython.pointer[PyObject], values), i),
+                cython.address(span),
+                cython.address(mixed),
+            )
         return mixed
 
     @cython.cfunc

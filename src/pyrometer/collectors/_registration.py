@@ -5,7 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from pyrometer.families import Metric
     from pyrometer.registry import CollectorRegistry
@@ -14,8 +14,17 @@ if TYPE_CHECKING:
         def collect(self) -> Iterable[Metric]: ...
 
 
+DEFAULT: Any = object()
+"""Stands for `default_registry`."""
+
+default_registry: CollectorRegistry | None = None
+"""REGISTRY, which says so itself: registries import collectors, not the other way round."""
+
+
 def register(collector: _Collector, registry: CollectorRegistry | None) -> None:
-    """Register `collector`, nowhere if `registry` is None. Raises TypeError for what is no registry."""
+    """Register `collector`: nowhere for None, in REGISTRY for DEFAULT. Raises TypeError for what is no registry."""
+    if registry is DEFAULT:
+        registry = default_registry
     if registry is None:
         return
     if not callable(getattr(registry, "register", None)):

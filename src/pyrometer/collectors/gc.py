@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from pyrometer.collectors._registration import register
+from pyrometer.collectors._registration import DEFAULT, register
 from pyrometer.families import CounterMetricFamily
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ class GCCollector:
     Interpreters other than CPython have no such statistics: there it registers nowhere and gives no metrics.
     """
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = DEFAULT) -> None:
         """Raises TypeError for a registry that is none, and what `registry.register` raises."""
         if _has_statistics():
             register(self, registry)

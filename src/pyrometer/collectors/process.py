@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pyrometer._names import check_metric_name
-from pyrometer.collectors._registration import register
+from pyrometer.collectors._registration import DEFAULT, register
 from pyrometer.families import CounterMetricFamily, GaugeMetricFamily
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ class ProcessCollector:
         namespace: str = "",
         pid: Callable[[], int | str] = lambda: "self",
         proc: str | os.PathLike[str] = "/proc",
-        registry: CollectorRegistry | None = None,
+        registry: CollectorRegistry | None = DEFAULT,
     ) -> None:
         """`namespace` and an underscore go before every name. `pid` is called at each collection and gives the id of
         the process to read; an OSError of it (no pid file yet, say) means that there is no process. `proc` is where

@@ -165,11 +165,11 @@ class Scanner:
                     found, position = self._read_rare_term(position, labels, name_allowed and metric_name is None)
                     metric_name = metric_name or found
                 delimiter = text[position : position + 1]
-                position += 1
+                position += len(delimiter)
             if delimiter == "}":
                 return metric_name, labels, position
             if delimiter != ",":
-                raise self.expected(position if match is not None else position - 1, "',' or '}'")
+                raise self.expected(position - len(delimiter), "',' or '}'")
             first = False
 
     def find_label(self, name: str) -> int:

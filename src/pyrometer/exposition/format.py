@@ -7,7 +7,9 @@ of other collectors are written sample by sample.
 from __future__ import annotations
 
 from pyrometer._core.render_cy import Page, number
-from pyrometer._core.series_cy import Family, Snapshot, escape, text_of
+from pyrometer._core.series_cy import Family
+from pyrometer._core.snapshot_cy import Snapshot
+from pyrometer._core.text_cy import escape, text_of
 from pyrometer._names import (
     ALLOW_UTF8,
     DOTS,
@@ -23,6 +25,7 @@ from pyrometer._snapshots import metric_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from typing import Any
 
     from pyrometer._kinds import Line
     from pyrometer._scrape import Item, Scrape
@@ -46,7 +49,9 @@ class Format:
     def __init__(self, version: str, escaping: str = UNDERSCORES) -> None:
         """ValueError for a version or an escaping scheme that there is none of."""
         if version not in self.versions:
-            raise ValueError(f"{type(self).__name__}: version must be one of {', '.join(self.versions)}, got {version!r}")
+            raise ValueError(
+                f"{type(self).__name__}: version must be one of {', '.join(self.versions)}, got {version!r}"
+            )
         if escaping not in SCHEMES:
             raise ValueError(f"{type(self).__name__}: escaping must be one of {', '.join(SCHEMES)}, got {escaping!r}")
         self.version = version
@@ -160,7 +165,7 @@ class Format:
         return f"{written}{{{pairs}}}" if pairs else written
 
     def _value(self, metric: Metric, sample: Sample, go: bool) -> str:
-        value = sample.value
+        value: Any = sample.value
         if isinstance(value, (str, bytes, bytearray)) or value is None:
             raise TypeError(
                 f'{metric.type} "{metric.name}": the value of {self._series(sample.name, sample.labels)} must be a '

@@ -10,12 +10,11 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyrometer._names import ALLOW_UTF8, DOTS, UNDERSCORES, VALUES
+from pyrometer.exposition.openmetrics import OpenMetrics
+from pyrometer.exposition.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from pyrometer.exposition.openmetrics import OpenMetrics
-    from pyrometer.exposition.text import Text
 
 _TEXT = "text/plain"
 _OPENMETRICS = "application/openmetrics-text"
@@ -44,6 +43,7 @@ class _Range(NamedTuple):
     parameters: dict[str, str]
 
 
+_FALLBACK = Text("0.0.4", UNDERSCORES)
 # The least wanted first: between ranges that a client wants equally, the format that says more is sent.
 _OFFERS = (
     _Offer(_TEXT, "0.0.4", default=True),
@@ -82,7 +82,7 @@ def negotiate(accept: str | None) -> Text | OpenMetrics:
         rank = (wanted.quality, specificity, preference if specificity >= 2 else -preference)
         if wanted.quality > 0 and (chosen is None or rank > best):
             best, chosen = rank, (offer, wanted)
-    return _format(*chosen) if chosen is not None else _fallback()
+    return _format(*chosen) if chosen is not None else _FALLBACK
 
 
 def accepts_gzip(accept_encoding: str | None) -> bool:
@@ -138,20 +138,9 @@ def _specificity(offer: _Offer, wanted: _Range) -> int | None:
 
 
 def _format(offer: _Offer, wanted: _Range) -> Text | OpenMetrics:
-    from pyrometer.exposition.openmetrics import OpenMetrics
-    from pyrometer.exposition.text import Text
-
-    if offer == _OFFERS[0]:
-        return _fallback()
     escaping = wanted.parameters.get("escaping", UNDERSCORES) if "version" in wanted.parameters else UNDERSCORES
     if escaping not in _SCHEMES:
         escaping = UNDERSCORES
-    if offer.media == _TEXT:
-        return Text(offer.version, escaping)
-    return OpenMetrics(offer.version, escaping)
-
-
-def _fallback() -> Text:
-    from pyrometer.exposition.text import Text
-
-    return Text("0.0.4", UNDERSCORES)
+    if offer.media == _OPENMETRICS:
+        return OpenMetrics(offer.version, escaping)
+    return Text(offer.version, escaping) if offer.version != "0.0.4" else _FALLBACK

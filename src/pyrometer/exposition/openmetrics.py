@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pyrometer._core.series_cy import Snapshot
+    from pyrometer._core.snapshot_cy import Snapshot
     from pyrometer._samples import Exemplar, NativeHistogram
     from pyrometer.families import Metric, Sample
 

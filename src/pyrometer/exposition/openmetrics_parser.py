@@ -52,7 +52,7 @@ def text_fd_to_metric_families(fd: Iterable[str]) -> Iterator[Metric]:
         text = line[:-1] if line.endswith("\n") else line
         scanner.load(text)
         if ended:
-            raise scanner.expected(0, "nothing after '# EOF'", text or "a blank line")
+            raise scanner.error(0, f"expected nothing after '# EOF', got {repr(text) if text else 'a blank line'}")
         if text == "# EOF":
             ended = True
         elif text.startswith("#"):
@@ -74,12 +74,12 @@ def text_fd_to_metric_families(fd: Iterable[str]) -> Iterator[Metric]:
                 family.set_type("unknown")
             family.add(scanner, sample, value_at)
         else:
-            raise scanner.expected(0, "a sample, a description or '# EOF'", "a blank line")
+            raise scanner.error(0, "expected a sample, a description or '# EOF', got a blank line")
     if family is not None:
         yield family.close(names)
     if not ended:
         scanner.load("")
-        raise scanner.expected(0, "'# EOF' as the last line", "the end of the page")
+        raise scanner.error(0, "expected '# EOF' as the last line, got the end of the page")
 
 
 def _read_directive(scanner: Scanner) -> tuple[str, str, int]:
@@ -142,9 +142,7 @@ def _read_sample(scanner: Scanner, family: Family | None) -> tuple[Sample, int]:
             raise scanner.error(0, f'expected a native histogram of "{family.name}", got one of "{name}"')
         return _read_native_sample(scanner, name, labels, position), position
     token = _read_token(scanner, position)
-    value = parse_number(token)
-    if value is None:
-        raise scanner.expected(position, "a number", token)
+    value = scanner.read_number(position, token)
     end = position + len(token)
     if end == len(text):
         return Sample(name, labels or {}, value), position
@@ -167,7 +165,7 @@ def _read_moment(scanner: Scanner, position: int) -> tuple[float | Timestamp | N
     if match is not None:
         seconds, nanoseconds = int(match[1]), int((match[2] or "")[:9].ljust(9, "0"))
         # Timestamp has no negative zero to carry the sign of the last second before 1970.
-        if seconds != 0 or token[0] != "-":
+        if seconds or not nanoseconds or token[0] != "-":
             return Timestamp(seconds, nanoseconds), position + len(token)
     value = parse_number(token)
     if value is None or not math.isfinite(value):
@@ -187,9 +185,7 @@ def _read_exemplar(scanner: Scanner, position: int) -> tuple[Exemplar, int]:
     _expect(scanner, end, " ", "a space before the value of the exemplar")
     end += 1
     token = _read_token(scanner, end)
-    value = parse_number(token)
-    if value is None:
-        raise scanner.expected(end, "a number as the value of the exemplar", token)
+    value = scanner.read_number(end, token, "a number as the value of the exemplar")
     end += len(token)
     timestamp: float | Timestamp | None = None
     if end < len(scanner.text):

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pyrometer._core.series_cy import Snapshot
+    from pyrometer._core.snapshot_cy import Snapshot
     from pyrometer.families import Metric
 
 _TYPES = {"info": "gauge", "stateset": "gauge", "gaugehistogram": "histogram", "unknown": "untyped"}

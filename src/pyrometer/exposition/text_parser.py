@@ -16,7 +16,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 
-from pyrometer.exposition._scanner import ParseError, Scanner, parse_number, unescape_help
+from pyrometer.exposition._scanner import ParseError, Scanner, unescape_help
 from pyrometer.families import METRIC_TYPES, Metric, Sample
 
 __all__ = ["ParseError", "text_fd_to_metric_families", "text_string_to_metric_families"]
@@ -171,9 +171,7 @@ def _read_sample(scanner: Scanner, start: int) -> Sample:
     if match is None:
         raise scanner.expected(len(text), "a value")
     token, moment = match.groups()
-    value = parse_number(token)
-    if value is None:
-        raise scanner.expected(match.start(1), "a number", token)
+    value = scanner.read_number(match.start(1), token)
     timestamp: float | None = None
     if moment is not None:
         if not _MILLISECONDS.fullmatch(moment):

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from pyrometer.exposition import generate_latest
 
 if TYPE_CHECKING:
-    from pyrometer.registry import CollectorRegistry
+    from pyrometer.registry import Collector
 
 __all__ = ["write_to_textfile"]
 
 
 def write_to_textfile(
     path: str | os.PathLike[str],
-    registry: CollectorRegistry,
+    registry: Collector,
     escaping: str = "allow-utf-8",
     tmpdir: str | os.PathLike[str] | None = None,
 ) -> None:

@@ -1,0 +1,10 @@
+from pyrometer._core.series_cy cimport Family
+
+
+cdef class Snapshot:
+    cdef readonly Family family
+    cdef readonly Py_ssize_t count
+    cdef size_t* rows
+    cdef size_t text_bytes
+    cdef list cell_list
+    cdef readonly dict exemplars
