@@ -112,7 +112,7 @@ class Bench:
             self.notes.append(f"increments lost by {name} under threads: {library.lost()}")
 
     def lock(self) -> None:
-        self.titles["lock"] = f"longest hold of the lock, scrape of {self.sizes.lock_series:,} series, CPU time"
+        self.titles["lock"] = f"longest hold of the lock, scrape of {self.sizes.lock_series:,} series"
         self.titles["lock_wall"] = "the same on the wall (other programs and wake-ups included)"
         for name in self.libraries:
             # An interpreted renderer takes half a minute a scrape and hands the lock over by itself.
@@ -120,7 +120,7 @@ class Bench:
             processes = 1 if slow else self.sizes.lock_processes
             scrapes = 1 if slow else self.sizes.lock_scrapes
             answers = [fresh.answer(lock.__name__, name, self.sizes.lock_series, scrapes) for _ in range(processes)]
-            for row, clock in (("lock", "cpu"), ("lock_wall", "wall")):
+            for row, clock in (("lock", "held"), ("lock_wall", "wall")):
                 first = [answer[clock][0] for answer in answers]
                 later = [gap for answer in answers for gap in answer[clock][1:]] or first
                 self.results[row, name] = Measurement(tuple(max((first, later), key=statistics.median)), "ms")

@@ -207,7 +207,8 @@ def test_amounts_of_other_types() -> None:
     from fractions import Fraction
 
     gauge = Gauge("g", "help", registry=None)
-    for amount in (Decimal("0.5"), Fraction(1, 2)):
+    amounts: list[Any] = [Decimal("0.5"), Fraction(1, 2)]
+    for amount in amounts:
         gauge.set(amount)
         assert values(gauge) == {"g": 0.5}
 
@@ -279,7 +280,9 @@ def test_every_bucket_is_found(size: int) -> None:
     """However many buckets there are, amounts at, just below and just above each bound land where they belong."""
     bounds = [i * 1.5 for i in range(size)]
     histogram = Histogram("h", "help", registry=None, buckets=bounds)
-    amounts = [amount for bound in bounds for amount in (math.nextafter(bound, -1e9), bound, math.nextafter(bound, 1e9))]
+    amounts = [
+        amount for bound in bounds for amount in (math.nextafter(bound, -1e9), bound, math.nextafter(bound, 1e9))
+    ]
     for amount in amounts:
         histogram.observe(amount)
     buckets = [sample for sample in histogram.collect()[0].samples if sample.name == "h_bucket"]

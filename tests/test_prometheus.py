@@ -7,6 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Event
@@ -100,6 +101,10 @@ def test_every_answer_is_counted(shop: str, prometheus: Start) -> None:
         found = [(sample.labels, sample.value) for sample in server.query('{__name__=~"view_total|buy_total"}')]
         return {(labels["__name__"], labels["product"], labels["job"]): value for labels, value in found} == expected
 
+    def agree(query: str, value: float) -> bool:
+        found = {sample.labels["job"]: sample.value for sample in server.query(query)}
+        return found == dict.fromkeys(PROTOCOLS, value)
+
     wait_until(is_counted, "every job to count what was answered")
     refused = sum(n for (*_, status), n in answered.items() if status == 409)
     sold = sum(n for (event, _, status), n in answered.items() if (event, status) == ("buy", 200))
@@ -110,8 +115,7 @@ def test_every_answer_is_counted(shop: str, prometheus: Start) -> None:
         ("duration_compute_seconds_count", refused + sold),
         ("sum by (job) (stock_total) - sum by (job) (stock_left)", sold),
     ):
-        found = {sample.labels["job"]: sample.value for sample in server.query(query)}
-        assert found == dict.fromkeys(PROTOCOLS, value), query
+        wait_until(partial(agree, query, value), f"{query} to be {value:g} for every job")
 
 
 def test_every_format_is_negotiated(shop: str, prometheus: Start, tmp_path: Path) -> None:

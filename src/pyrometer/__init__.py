@@ -32,8 +32,12 @@ if TYPE_CHECKING:
     )
     from pyrometer.families import Metric
     from pyrometer.push.textfile import write_to_textfile
-    from pyrometer.server import start_http_server
+    from pyrometer.server import start_http_server, start_wsgi_server
     from pyrometer.wsgi import make_wsgi_app
+
+    GC_COLLECTOR: GCCollector
+    PLATFORM_COLLECTOR: PlatformCollector
+    PROCESS_COLLECTOR: ProcessCollector
 
 _LATER = {
     "CONTENT_TYPE_LATEST": "pyrometer.exposition",
@@ -48,13 +52,23 @@ _LATER = {
     "make_asgi_app": "pyrometer.asgi",
     "make_wsgi_app": "pyrometer.wsgi",
     "start_http_server": "pyrometer.server",
+    "start_wsgi_server": "pyrometer.server",
     "write_to_textfile": "pyrometer.push.textfile",
+}
+
+_DEFAULT_COLLECTORS = {
+    "GC_COLLECTOR": ("gc", "GCCollector"),
+    "PLATFORM_COLLECTOR": ("platform", "PlatformCollector"),
+    "PROCESS_COLLECTOR": ("process", "ProcessCollector"),
 }
 
 __all__ = [
     "CONTENT_TYPE_LATEST",
     "CONTENT_TYPE_PLAIN_0_0_4",
     "CONTENT_TYPE_PLAIN_1_0_0",
+    "GC_COLLECTOR",
+    "PLATFORM_COLLECTOR",
+    "PROCESS_COLLECTOR",
     "REGISTRY",
     "CollectorRegistry",
     "Counter",
@@ -76,16 +90,23 @@ __all__ = [
     "make_asgi_app",
     "make_wsgi_app",
     "start_http_server",
+    "start_wsgi_server",
     "write_to_textfile",
 ]
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
-        raise AttributeError(f"module 'pyrometer' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(_LATER[name]), name)
+    if name in _LATER:
+        value = getattr(importlib.import_module(_LATER[name]), name)
+    elif name in _DEFAULT_COLLECTORS:
+        key, class_name = _DEFAULT_COLLECTORS[name]
+        collectors = importlib.import_module("pyrometer.collectors")
+        # One that PYROMETER_COLLECTORS leaves out exists nevertheless: register() adds it.
+        value = REGISTRY.default_collectors.get(key) or getattr(collectors, class_name)(registry=None)
+    else:
+        raise AttributeError(f"module 'pyrometer' has no attribute {name!r}")
     globals()[name] = value
     return value
 

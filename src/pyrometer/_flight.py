@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-from _thread import allocate_lock as Lock
+from os import getpid
+
+from pyrometer._core.lock import ForkSafeLock
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
@@ -28,7 +30,7 @@ class Flight:
     `fail` is called when the run raised, before anyone learns of it.
     """
 
-    __slots__ = ("_call", "_fail", "_finish", "_lock", "_running", "label")
+    __slots__ = ("_call", "_fail", "_finish", "_lock", "_pid", "_running", "label")
 
     def __init__(
         self,
@@ -41,7 +43,8 @@ class Flight:
         self._call = call
         self._finish = finish
         self._fail = fail
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
+        self._pid = getpid()
         self._running: Future[Any] | None = None
 
     def begin(self) -> Run:
@@ -53,6 +56,9 @@ class Flight:
             failed.set_exception(RuntimeError(f"{self.label} scrapes the registry that is scraping it"))
             return Run(self, failed, None, mine=True)
         with self._lock:
+            if self._pid != getpid():  # a run that was under way when this process was forked goes on elsewhere
+                self._pid = getpid()
+                self._running = None
             if self._running is not None:
                 return Run(self, self._running, None, mine=False)
             future = self._running = Future()

@@ -9,6 +9,24 @@ Everything here is a pure function: safe from any thread.
 
 from __future__ import annotations
 
+from pyrometer._core.text_cy import replace_surrogates
+
+__all__ = [
+    "ALLOW_UTF8",
+    "DOTS",
+    "UNDERSCORES",
+    "VALUES",
+    "check_label_name",
+    "check_metric_name",
+    "escape_help",
+    "escape_label_name",
+    "escape_metric_name",
+    "escape_value",
+    "is_classic_label_name",
+    "is_classic_metric_name",
+    "replace_surrogates",
+]
+
 ALLOW_UTF8 = "allow-utf-8"
 UNDERSCORES = "underscores"
 DOTS = "dots"
@@ -62,17 +80,6 @@ def escape_help(text: str) -> str:
 def escape_value(text: str) -> str:
     """`text` as it stands between double quotes in every text format: backslash, line feed and quote escaped."""
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
-def replace_surrogates(text: str) -> str:
-    """`text` with every surrogate code point replaced by U+FFFD, so that it can be encoded as UTF-8."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "".join(["\ufffd" if _is_surrogate(char) else char for char in text])
-    return text
 
 
 def check_metric_name(name: object, *, utf8: bool) -> None:

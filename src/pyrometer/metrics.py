@@ -77,7 +77,7 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
 
     if TYPE_CHECKING:
 
-        def labels(self, *values: object, **named: object) -> Self:
+        def labels(self, /, *values: object, **named: object) -> Self:
             """The child for these label values, made at first use; by position or by name.
 
             A value is what `str()` gives for it. ValueError for labels that the family does not have.
@@ -214,11 +214,13 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
     def _set_function(self, function: Callable[[], Any]) -> None:
         from pyrometer._callbacks import Callback
 
-        self._family.functions[self._address] = Callback(self, function)
+        callback = Callback(self, function)
+        if not self._removed:
+            self._family.functions[self._address] = callback
 
     def _exemplify(self, index: int, amount: float, labels: Mapping[str, str]) -> None:
         """Keep the labels of an example of what one of the cells counts."""
-        if labels:
+        if labels and not self._removed:
             from pyrometer._exemplars import exemplar_of
 
             exemplar = exemplar_of(f'{self._family.kind} "{self._family.name}"', labels, amount)
@@ -559,7 +561,8 @@ class Info(MetricWrapperBase):
             if not isinstance(value, str):
                 raise TypeError(f"{what}: {name!r} must have a str, got {type(value).__name__}: {value!r}")
             labels[str(name)] = replace_surrogates(value)
-        self._family.infos[self._address] = labels
+        if not self._removed:
+            self._family.infos[self._address] = labels
 
     def _collected(self) -> list[Metric]:
         metric = self.describe()[0]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import RLock
 
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.children_cy import CounterBase
+from pyrometer._core.lock import ForkSafeLock
 from pyrometer._core.series_cy import Family, MetricBase
 from pyrometer._kinds import COUNTER_LINES, series_names
 from pyrometer._names import UNDERSCORES, escape_metric_name
@@ -59,7 +59,7 @@ class CollectorRegistry:
     ) -> None:
         self.policy = Policy() if policy is None else policy
         self._arena = Arena()
-        self._lock = RLock()
+        self._lock = ForkSafeLock()
         self._collector_to_names: dict[Collector, list[str]] = {}
         self._names_to_collectors: dict[str, Collector] = {}
         self._flights: dict[Collector, Flight] = {}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pyrometer.registry import Collector
 
-__all__ = ["MetricsServer", "start_http_server"]
+__all__ = ["MetricsServer", "start_http_server", "start_wsgi_server"]
 
 # Seconds for a client to finish its TLS handshake, then to send its whole request, then to take the whole answer.
 _REQUEST_TIMEOUT = 10.0
@@ -127,6 +127,10 @@ def start_http_server(
     thread = threading.Thread(target=server.serve_forever, name="pyrometer-http", daemon=True)
     thread.start()
     return MetricsServer(server, thread)
+
+
+start_wsgi_server = start_http_server
+"""The same by its other name in `prometheus_client`."""
 
 
 def _load_certificates(

@@ -92,6 +92,15 @@ static inline size_t pyro_map(size_t *size) {
     return 0;
 }
 static inline void pyro_unmap(size_t at, size_t size) { munmap((void *)at, size); }
+/* A large buffer that is about to be filled from end to end: ask for few large pages instead of many small ones. */
+static inline void pyro_fill_soon(char *at, size_t size) {
+#ifdef MADV_HUGEPAGE
+    size_t begin = ((size_t)at + 4095) & ~(size_t)4095, end = ((size_t)at + size) & ~(size_t)4095;
+    if (size >= 1u << 22) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#else
+    (void)at, (void)size;
+#endif
+}
 static inline size_t pyro_fetch_add(size_t at, size_t n) { return __atomic_fetch_add((size_t *)at, n, __ATOMIC_RELAXED); }
 
 static inline size_t pyro_word(size_t at) { return *(size_t *)at; }

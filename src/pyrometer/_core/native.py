@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from _thread import RLock
+from pyrometer._core.lock import ForkSafeLock
 
-lock = RLock()
+lock = ForkSafeLock()
 """Held while the interpreted core changes anything; re-entrant, since a signal handler may increment, too."""
 
 _cells: list[float] = []
@@ -48,6 +48,12 @@ def release(cell: int) -> None:
 
 def record(cell: int) -> Record:
     return _records[cell]
+
+
+def flags(cell: int) -> int:
+    """The flags of a record; 0 for one that was given back."""
+    found = _records.get(cell)
+    return 0 if found is None else found.flags
 
 
 def load(cell: int) -> float:

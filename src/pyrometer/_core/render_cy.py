@@ -26,6 +26,7 @@ if cython.compiled:
         NUMBER_MAX,
         bytes_data,
         drop,
+        fill_soon,
         load,
         new_bytes,
         resize_bytes,
@@ -174,6 +175,7 @@ class Page:
                 out = bytes_data(raw)
                 end = out
                 with cython.nogil:
+                    fill_soon(out, self.bound)
                     for i in range(count):
                         end = _write_step(end, cython.address(steps[i]), go)
                 resize_bytes(cython.address(raw), end - out)

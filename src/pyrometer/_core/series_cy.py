@@ -381,7 +381,8 @@ class Family:
         if self.detached is None:
             detached: MetricBase = type(like).__new__(type(like))
             detached._family = self
-            detached.cell = self.arena.allocate(self.cells, b"", 0, RECORD_HIDDEN, 0, 0.0)
+            label_text = self.text((OVERFLOW,) * len(self.labelnames))[0]
+            detached.cell = self.arena.allocate(self.cells, label_text, len(label_text), RECORD_HIDDEN, 0, 0.0)
             self.detached = detached
         return self.detached
 
@@ -454,12 +455,13 @@ class Family:
                 child = self.index.pop(label_text, None)
                 if child is not None:
                     self.live -= 1
+                    native.record(child.cell).flags |= REMOVED
         if child is None:
             return False
         self.functions.pop(child.cell, None)
         self.infos.pop(child.cell, None)
-        for key in [key for key in self.exemplars if key[0] == child.cell]:
-            self.exemplars.pop(key, None)
+        for index in range(self.cells):
+            self.exemplars.pop((child.cell, index), None)
         return True
 
     # ---- what pages and collectors read
@@ -505,6 +507,10 @@ class MetricBase:
             self.cell = 0
             return self
 
+        def __del__(self) -> None:
+            if self._removed:
+                self._family.arena.release(self.cell)
+
     else:
 
         def __dealloc__(self):
@@ -525,7 +531,7 @@ class MetricBase:
             )
         return self.cell
 
-    def labels(self, *values: object, **named: object) -> MetricBase:
+    def labels(self, /, *values: object, **named: object) -> MetricBase:
         return self._labels(values, named)
 
     def _labels(self, values: tuple[object, ...], named: dict[str, object]) -> MetricBase:
@@ -558,6 +564,14 @@ class MetricBase:
     @property
     def _address(self) -> int:
         return self.cell
+
+    @property
+    def _removed(self) -> bool:
+        """Whether the series was removed: what its child is told now, no page shows."""
+        if cython.compiled:
+            return self.cell != 0 and (flags(self.cell) & REMOVED) != 0
+        else:
+            return self.cell != 0 and native.flags(self.cell) & REMOVED != 0
 
     def _attach(self, family: Family, observable: bool) -> None:
         """Become the handle of a family; with `observable`, of its one series without labels."""

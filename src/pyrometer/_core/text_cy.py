@@ -33,10 +33,19 @@ def text_of(value: object) -> str:
 
     A lone surrogate, which a client can send, becomes U+FFFD.
     """
-    result = str(value)
-    if result.isascii():
-        return result if type(result) is str else "".join((result, ""))
-    return result.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    result = replace_surrogates(str(value))
+    return result if type(result) is str else "".join((result, ""))
+
+
+def replace_surrogates(value: str) -> str:
+    """`value` with every surrogate code point replaced by U+FFFD, so that UTF-8 can hold it."""
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "".join(["\ufffd" if "\ud800" <= character <= "\udfff" else character for character in value])
+    return value
 
 
 def quoted(labelname: str) -> str:
