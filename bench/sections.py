@@ -27,7 +27,7 @@ class Sizes:
     thread_rounds: int = 7
     thread_seconds: float = 0.06
     lock_series: int = 1_000_000
-    lock_processes: int = 3
+    lock_processes: int = 5
     lock_scrapes: int = 5
     memory_series: int = 100_000
     memory_processes: int = 3
@@ -122,14 +122,9 @@ class Bench:
             answers = [fresh.answer(lock.__name__, name, self.sizes.lock_series, scrapes) for _ in range(processes)]
             for row, clock in (("lock", "held"), ("lock_wall", "wall")):
                 first = [answer[clock][0] for answer in answers]
-                later = [gap for answer in answers for gap in answer[clock][1:]] or first
-                self.results[row, name] = Measurement(tuple(max((first, later), key=statistics.median)), "ms")
-            duration = statistics.median([value for answer in answers for value in answer["duration"]])
-            baseline = [gap for answer in answers for gap in answer["baseline"]]
-            self.notes.append(
-                f"lock, {name}: scrapes of {duration:,.0f} ms beside the ticking thread; longest gap on the wall "
-                f"without a scrape: median {statistics.median(baseline):.2f} ms, worst {max(baseline):.2f} ms"
-            )
+                later = [gap for answer in answers for gap in answer[clock][1:]]
+                self.results[row, name] = Measurement((lock.recurring(first, later),), "ms")
+            self.notes.append(f"lock, {name}, milliseconds per scrape: {_summary(answers)}")
 
     def memory(self) -> None:
         self.titles["memory"] = f"resident memory per labelled counter ({self.sizes.memory_series:,} series)"
@@ -158,6 +153,15 @@ class Bench:
                     if number:  # the first one may compile bytecode and read the disk
                         taken.setdefault((row, name), []).append(milliseconds)
         self.results.update({key: Measurement(tuple(values), "ms") for key, values in taken.items()})
+
+
+def _summary(answers: list[dict[str, list[float]]]) -> str:
+    words = {"duration": "duration", "held": "longest hold", "wall": "on the wall", "baseline": "without a scrape"}
+    parts = []
+    for name, text in words.items():
+        values = [value for answer in answers for value in answer[name]]
+        parts.append(f"{text} median {statistics.median(values):,.1f}, worst {max(values):,.1f}")
+    return "; ".join(parts)
 
 
 def _hot(group: str) -> Callable[[Bench], None]:

@@ -72,7 +72,7 @@ def test_past_the_cap_one_child_counts(
     assert [registry.get_sample_value(series, {"a": a}) for a in ("0", "1", "2", "__overflow__")] == [2, 2, 2, 14]
     assert [record.message for record in caplog.records] == [
         f'{kind} "m" has 3 series, all that max_series allows: '
-        + "{'a': '3'} and further label sets are counted as \"__overflow__\""
+         "{'a': '3'} and further label sets are counted as \"__overflow__\""
     ]
 
 

@@ -18,9 +18,10 @@ class Definition:
     kind: "counter", "gauge", "summary", "histogram", "info" or "stateset".
     reserved: label names that this kind writes itself.
     detail: what else makes two definitions different: buckets, states, mode.
+    place: `file:line` where it stands.
     """
 
-    __slots__ = ("detail", "documentation", "kind", "labelnames", "max_series", "name", "unit")
+    __slots__ = ("detail", "documentation", "kind", "labelnames", "max_series", "name", "place", "unit")
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Definition:
                 f"{kind} {name!r}: documentation must be a str, got {type(documentation).__name__}: {documentation!r}"
             )
         check_metric_name(name, utf8=True)
+        self.place = _caller()
         self.kind = kind
         self.name = _full_name(kind, name, namespace, subsystem, unit)
         self.documentation = documentation
@@ -106,3 +108,11 @@ def _full_name(kind: str, name: str, namespace: str, subsystem: str, unit: str) 
     if unit and not full_name.endswith("_" + unit):
         full_name += "_" + unit
     return full_name
+
+
+def _caller() -> str:
+    """`file:line` of the innermost frame outside this package: where a metric is defined."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "pyrometer":
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

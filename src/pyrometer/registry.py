@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.children_cy import CounterBase
@@ -289,16 +288,8 @@ def _key(name: str) -> str:
 def _describe(collector: Any) -> str:
     family = family_of(collector)
     if family is not None:
-        return f'{family.kind} "{family.name}" ({collector._defined_at})'
+        return f'{family.kind} "{family.name}" ({family.definition.place})'
     return f"collector {type(collector).__qualname__}"
-
-
-def caller() -> str:
-    """`file:line` of the innermost frame outside this package: where a metric is defined."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "pyrometer":
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 REGISTRY = CollectorRegistry()

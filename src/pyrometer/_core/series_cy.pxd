@@ -27,7 +27,6 @@ cdef class Family:
     cdef public dict infos
     cdef public object definition
     cdef public object handle
-    cdef public object defined_at
     cdef tuple order
     cdef tuple literals
     cdef object detached

@@ -82,7 +82,6 @@ class Family:
             "bounds",
             "cells",
             "children",
-            "defined_at",
             "definition",
             "detached",
             "documentation",
@@ -107,7 +106,6 @@ class Family:
             "lines",
         )
         children: list[MetricBase]
-        defined_at: str
         definition: Any
         detached: MetricBase | None
         exemplars: dict[tuple[int, int], Exemplar]
@@ -151,7 +149,6 @@ class Family:
         self.infos = {}
         self.definition = None
         self.handle = None
-        self.defined_at = ""
         self.hidden = 0
         self.live = 0
         self.children = []

@@ -1,0 +1,119 @@
+"""Processes forked from one another: they count in the same cells, and none hangs or breaks the others."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from core.engine import Forked, child, counted, counter, gauge, histogram, page_of
+
+TURNS = 50_000
+
+
+@pytest.mark.compiled
+def test_processes_lose_nothing() -> None:
+    """Four processes and their parent, counting in the same series at the same time, are exact to the last count."""
+    metric, level, spread = counter("l"), gauge(), histogram("l")
+    child(metric, "a")
+    spread.labels("a")
+
+    def work() -> None:
+        for turn in range(TURNS):
+            child(metric, "a").inc()
+            level.inc(2)
+            level.dec(1)
+            spread.labels("a").observe(1)  # type: ignore[attr-defined]
+
+    processes = [Forked(work) for _ in range(4)]
+    work()
+    for process in processes:
+        process.join()
+    assert counted(metric) == {("a",): 5 * TURNS}
+    assert level._read() == 5 * TURNS
+    assert [spread.labels("a")._read(place) for place in (0, 1)] == [5 * TURNS, 5 * TURNS]
+
+
+@pytest.mark.compiled
+def test_grandchildren() -> None:
+    """A process forked from a forked one counts in the same cells, too."""
+    metric = counter()
+
+    def work() -> None:
+        metric.inc()
+        grandchild = Forked(lambda: metric.inc(10))
+        grandchild.join()
+
+    Forked(work).join()
+    assert metric._read() == 11
+
+
+def test_each_goes_on_by_itself() -> None:
+    """After a fork either process makes and removes series without the other seeing it, and its pages are whole."""
+    metric = counter("l")
+    child(metric, "a").inc()
+    child(metric, "b").inc()
+
+    def work() -> None:
+        metric._family.remove(("a",))
+        child(metric, "c").inc()
+        assert list(counted(metric)) == [("b",), ("c",)]
+        metric._family.remove_where(None)
+        assert page_of(metric) == ""
+
+    Forked(work).join()
+    assert counted(metric) == {("a",): 1.0, ("b",): 1.0}
+    assert page_of(metric) == 'c_total{l="a"} 1\nc_total{l="b"} 1\n'
+    metric._family.remove(("b",))
+    assert metric.labels("b")._read() == 0
+
+
+@pytest.mark.compiled
+def test_hiding_in_two_processes() -> None:
+    """A series that each of two processes hides and shows in turn is hidden in the one that hid it last."""
+    metric = counter("l")
+    series = child(metric, "a")
+
+    def hide() -> None:
+        metric._family.hide(series, True)
+        assert page_of(metric) == ""
+
+    Forked(hide).join()
+    metric._family.hide(series, False)
+    assert page_of(metric) != ""
+    metric._family.hide(series, True)
+    assert page_of(metric) == ""
+
+
+def test_fork_while_threads_make_series() -> None:
+    """A process forked while other threads make, count in, remove and show series can do all of that."""
+    metric = counter("l")
+    ended = threading.Event()
+
+    def work(mark: str) -> None:
+        turn = 0
+        while not ended.is_set():
+            child(metric, f"{mark}{turn % 300}").inc()
+            metric._family.remove((f"{mark}{(turn + 150) % 300}",))
+            if turn % 50 == 0:
+                page_of(metric)
+            turn += 1
+
+    def forked() -> None:
+        for number in range(200):
+            child(metric, f"forked{number}").inc()
+        page = page_of(metric)
+        lines = [line.partition(" ")[0] for line in page.splitlines()]
+        assert len(lines) == len(set(lines)) and page.count("forked") == 200
+        metric._family.remove_where(None)
+        assert page_of(metric) == ""
+
+    threads = [threading.Thread(target=work, args=(mark,)) for mark in "xy"]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(60):
+            Forked(forked).join()
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
