@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 DURATION ?=
+ARGS ?=
 
 RUN := .venv/bin/python
 
@@ -11,7 +12,7 @@ help:
 	@echo 'make demo      run the shop with shoppers and a page of metrics   PORT=8000 DURATION= (seconds; empty: until Ctrl-C)'
 	@echo 'make test      every test and check; the last line has the totals'
 	@echo 'make test-all  the same, and the wheel under every other Python found'
-	@echo 'make bench     speed and memory, side by side with other libraries'
+	@echo 'make bench     speed and memory, side by side with other libraries   ARGS=--help tells more'
 	@echo 'make lint      style, types and the order of the floors'
 	@echo 'make docs      the documentation, into docs/_build/html'
 	@echo 'make nogil     the core on a free-threaded Python 3.13, which is built first (about four minutes, once)'
@@ -32,7 +33,7 @@ test-all: venv
 	@$(RUN) -m tools.check all
 
 bench: venv
-	@$(RUN) -m bench
+	@$(RUN) -m bench $(ARGS)
 
 lint: venv
 	@$(RUN) -m tools.check lint

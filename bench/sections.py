@@ -24,6 +24,7 @@ class Sizes:
     counters: int = 100_000
     histograms: int = 10_000
     page_rounds: int = 7
+    page_seconds: float = 0.25
     thread_rounds: int = 7
     thread_seconds: float = 0.06
     lock_series: int = 1_000_000
@@ -41,6 +42,7 @@ QUICK = Sizes(
     counters=10_000,
     histograms=1_000,
     page_rounds=3,
+    page_seconds=0.02,
     thread_rounds=3,
     thread_seconds=0.03,
     lock_series=100_000,
@@ -91,7 +93,7 @@ class Bench:
             self.go.do(kind, 1)
             lines[GO] = self.go.lines[kind]
             contenders[kind, GO] = self.go.contender(kind)
-        taken = interleave(contenders, self.sizes.page_rounds, self.sizes.seconds)
+        taken = interleave(contenders, self.sizes.page_rounds, self.sizes.page_seconds)
         for (_, name), measurement in taken.items():
             self.results[kind, name] = measurement
             self.results[f"{kind}_line", name] = measurement.per(lines[name], f"of {lines[name]:,}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 import hypothesis
 import pytest
 from servers import Missing, Programs, Prometheus, check_metrics, prometheus_programs
+
+if "--core=interpreted" in sys.argv:  # before anything imports Pyrometer, which a conftest.py further down may do
+    os.environ["PYROMETER_NO_EXT"] = "1"
 
 NOT_RUN = "NOT RUN: "  # a reason that begins so is counted apart, and fails in CI
 
@@ -28,8 +32,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     core = config.getoption("--core")
-    if core == "interpreted":
-        os.environ["PYROMETER_NO_EXT"] = "1"
     if core is not None:
         from pyrometer import _core
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import enum
+import gc
 import inspect
 import math
+import pickle
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +27,7 @@ from pyrometer import (
     generate_latest,
     metrics,
 )
-from pyrometer.families import Exemplar
+from pyrometer.families import Exemplar, Metric
 
 KINDS: list[Callable[..., Any]] = [
     Counter,
@@ -136,6 +141,70 @@ def test_signature_of_prometheus_client(name: str) -> None:
     ours = list(inspect.signature(getattr(metrics, name)).parameters)
     assert [parameter for parameter in ours if parameter in theirs] == theirs
     assert set(ours) - set(theirs) == {"max_series"}
+
+
+class Words(str):
+    """A str of a type of its own, as template engines and enums make them."""
+
+
+def test_str_of_another_type() -> None:
+    """Wherever a str is taken, so is an instance of a subclass of str; pages and samples have its characters."""
+    registry = CollectorRegistry(policy=Policy(created_series=False))
+    counter = Counter(
+        Words("c"),
+        Words("what"),
+        [Words("a")],
+        namespace=Words("n"),
+        subsystem=Words("s"),
+        unit=Words("u"),
+        registry=registry,
+    )
+    counter.labels(Words("x")).inc(1, {Words("trace"): Words("1")})
+    Info(Words("i"), "help", registry=registry).info({Words("v"): Words("1")})
+    Enum(Words("e"), "help", registry=registry, states=[Words("up"), Words("down")]).state(Words("down"))
+
+    class Collector:
+        def collect(self) -> list[Metric]:
+            metric = Metric(Words("f"), Words("what"), Words("gauge"))
+            metric.add_sample(Words("f"), {Words("a"): Words("b")}, 1)
+            return [metric]
+
+    registry.register(Collector())
+    assert generate_latest(registry) == (
+        b'# HELP n_s_c_u_total what\n# TYPE n_s_c_u_total counter\nn_s_c_u_total{a="x"} 1\n'
+        b'# HELP i_info help\n# TYPE i_info gauge\ni_info{v="1"} 1\n'
+        b'# HELP e help\n# TYPE e gauge\ne{e="up"} 0\ne{e="down"} 1\n'
+        b'# HELP f what\n# TYPE f gauge\nf{a="b"} 1\n'
+    )
+    exemplar = counter.collect()[0].samples[0].exemplar
+    assert exemplar is not None and exemplar.labels == {"trace": "1"}
+
+
+class State(str, enum.Enum):
+    """States of an enum as programs keep them."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+def test_states_of_an_enum_class(registry: CollectorRegistry) -> None:
+    """The states of an Enum may be the members of a class of enumerated str."""
+    states = Enum("e", "help", registry=registry, states=list(State))
+    states.state(State.DOWN)
+    assert [sample.value for sample in states.collect()[0].samples] == [0, 1]
+
+
+@pytest.mark.parametrize("copies", [copy.copy, copy.deepcopy, pickle.dumps])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_copies(kind: Any, copies: Callable[[object], object], registry: CollectorRegistry) -> None:
+    """A metric is one place in memory: copying or pickling it is a TypeError, and does it no harm."""
+    metric = kind("m", "help", registry=registry)
+    before = generate_latest(registry)
+    for given in (metric, metric._family):
+        with pytest.raises(TypeError):
+            copies(given)
+    gc.collect()
+    assert generate_latest(registry) == before
 
 
 # --- _created --------------------------------------------------------------------------------------------------------
@@ -414,27 +483,71 @@ def test_info_with_labels(registry: CollectorRegistry) -> None:
 
 def test_enum(registry: CollectorRegistry) -> None:
     """An enum is a series for each state, in order, 1 for the current one: the first until another is set."""
-    enum = Enum("task", "help", registry=registry, states=["starting", "running", "stopped"])
+    task = Enum("task", "help", registry=registry, states=["starting", "running", "stopped"])
 
     def states() -> list[tuple[str, float]]:
-        return [(sample.labels["task"], sample.value) for sample in enum.collect()[0].samples]
+        return [(sample.labels["task"], sample.value) for sample in task.collect()[0].samples]
 
     assert states() == [("starting", 1), ("running", 0), ("stopped", 0)]
-    enum.state("stopped")
+    task.state("stopped")
     assert states() == [("starting", 0), ("running", 0), ("stopped", 1)]
-    enum.state("running")
+    task.state("running")
     assert states() == [("starting", 0), ("running", 1), ("stopped", 0)]
     assert registry.get_sample_value("task", {"task": "running"}) == 1
 
 
 def test_enum_with_labels() -> None:
     """Each child of an enum has a state of its own."""
-    enum = Enum("task", "help", ["host"], registry=None, states=["up", "down"], namespace="n")
-    enum.labels("a").state("down")
-    enum.labels("b")
-    assert [(sample.labels, sample.value) for sample in enum.collect()[0].samples] == [
+    task = Enum("task", "help", ["host"], registry=None, states=["up", "down"], namespace="n")
+    task.labels("a").state("down")
+    task.labels("b")
+    assert [(sample.labels, sample.value) for sample in task.collect()[0].samples] == [
         ({"host": "a", "n_task": "up"}, 0),
         ({"host": "a", "n_task": "down"}, 1),
         ({"host": "b", "n_task": "up"}, 1),
         ({"host": "b", "n_task": "down"}, 0),
     ]
+
+
+# --- threads ---------------------------------------------------------------------------------------------------------
+
+
+def test_threads_lose_no_count() -> None:
+    """Threads that count in all kinds, make series and are scraped meanwhile lose no event."""
+    registry = CollectorRegistry()
+    counter = Counter("c", "help", registry=registry)
+    labelled = Counter("l", "help", ["a"], registry=registry)
+    gauge = Gauge("g", "help", registry=registry)
+    summary = Summary("s", "help", registry=registry)
+    histogram = Histogram("h", "help", ["a"], registry=registry, buckets=[0.5])
+    barrier = threading.Barrier(5)
+
+    def count() -> None:
+        barrier.wait()
+        for i in range(2000):
+            counter.inc()
+            labelled.labels(i % 50).inc(2)
+            gauge.inc(3)
+            gauge.dec()
+            summary.observe(0.25)
+            histogram.labels(a=str(i % 7)).observe(i % 2)
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    barrier.wait()
+    seen = 0.0
+    while any(thread.is_alive() for thread in threads):
+        now = registry.get_sample_value("c_total")
+        assert now is not None and now >= seen
+        seen = now
+        generate_latest(registry)
+    for thread in threads:
+        thread.join()
+    assert registry.get_sample_value("c_total") == 8000
+    assert sum(s.value for s in labelled.collect()[0].samples if s.name == "l_total") == 16000
+    assert registry.get_sample_value("g") == 16000
+    assert registry.get_sample_value("s_count") == 8000
+    assert registry.get_sample_value("s_sum") == 2000
+    assert sum(s.value for s in histogram.collect()[0].samples if s.name == "h_count") == 8000
+    assert sum(s.value for s in histogram.collect()[0].samples if s.name == "h_sum") == 4000

@@ -435,6 +435,41 @@ def test_family_whose_series_another_has(registry: CollectorRegistry) -> None:
     assert f'collector="{Total.__qualname__}"'.encode() in page
 
 
+@pytest.mark.parametrize("name", ["pyrometer_scrape_errors", "pyrometer_series_overflow"])
+def test_names_of_the_registry_itself(name: str, registry: CollectorRegistry) -> None:
+    """What the registry counts about itself is its own: a metric of such a name is refused at definition."""
+    with pytest.raises(ValueError, match=name):
+        Counter(name, "help", ["collector"], registry=registry)
+    with pytest.raises(ValueError, match=name):
+        Gauge(name + "_total", "help", registry=registry)
+
+
+def test_registry_in_a_registry_after_failures(registry: CollectorRegistry) -> None:
+    """Where registries lie in one another, the page has the failures of both, in one family."""
+    inner = CollectorRegistry()
+    inner.register(FailingPlain())
+    registry.register(inner)
+    registry.register(FailingGenerator())
+    for page in (generate_latest(registry), generate_latest(registry)):
+        assert page.count(b"# TYPE pyrometer_scrape_errors_total counter\n") == 1
+        assert b'pyrometer_scrape_errors_total{collector="FailingGenerator"}' in page
+
+
+def test_labels_that_pages_write_alike(registry: CollectorRegistry) -> None:
+    """A sample whose label names a page would write alike is an error of its collector."""
+
+    class Twins:
+        def collect(self) -> Iterable[Metric]:
+            metric = Metric("twins", "help", "gauge")
+            metric.add_sample("twins", {"a.b": "1", "a_b": "2"}, 1)
+            return [metric]
+
+    registry.register(Twins())
+    page = generate_latest(registry)
+    assert b"\ntwins{" not in page
+    assert ERRORS.encode() in page
+
+
 def test_renders_its_own_registry(registry: CollectorRegistry) -> None:
     """A collector that renders the registry which is scraping it is an error of that collector, and no deadlock."""
 
@@ -521,6 +556,17 @@ def test_restricted_as_prometheus_client(full: CollectorRegistry) -> None:
         ours = [(f.name, f.type, list(map(repr, f.samples))) for f in full.restricted_registry(names).collect()]
         expected = [(f.name, f.type, list(map(repr, f.samples))) for f in theirs.restricted_registry(names).collect()]
         assert sorted(ours) == sorted(expected)
+
+
+def test_restricted_after_failures(registry: CollectorRegistry) -> None:
+    """What the registry counts about itself is chosen by name like any other series."""
+    Gauge("g", "help", registry=registry)
+    registry.register(FailingPlain())
+    generate_latest(registry)
+    assert [family.name for family in registry.restricted_registry(["g"]).collect()] == ["g"]
+    assert b"pyrometer" not in generate_latest(registry.restricted_registry(["g"]))
+    [own] = registry.restricted_registry([ERRORS]).collect()
+    assert [sample.name for sample in own.samples] == [ERRORS]
 
 
 def test_restricted_runs_only_what_it_needs(registry: CollectorRegistry) -> None:

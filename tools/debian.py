@@ -49,11 +49,11 @@ class Suite:
         return [_newest(into, f"{package}_*.deb") for package in packages]
 
     def source(self, package: str, into: Path) -> Path:
-        """Fetch the source package into the directory `into`; return its upstream archive (`*.orig.tar.*`)."""
+        """Fetch the source package into the directory `into`; return its upstream archive (`*.orig.tar.xz`)."""
         into.mkdir(parents=True, exist_ok=True)
         self._update()
         self._apt("source", "--download-only", package, cwd=into)
-        return _newest(into, f"{package}_*.orig.tar.*z*")
+        return _newest(into, f"{package}_*.orig.tar.[gx]z")
 
     def _update(self) -> None:
         if self._updated:

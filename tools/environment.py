@@ -72,7 +72,8 @@ def _extension(python: Path) -> int:
         return 0
     print("compiling the core", flush=True)
     command: list[str | Path] = [python, "setup.py", "--quiet", "build_ext", "--inplace", "--force"]
-    done = subprocess.run(command, cwd=tree.ROOT, env={**os.environ, "PYROMETER_REQUIRE_EXT": "1"}, check=False)
+    variables = {**os.environ, "PYROMETER_REQUIRE_EXT": "1", "CYTHON_FORCE_REGEN": "1"}
+    done = subprocess.run(command, cwd=tree.ROOT, env=variables, check=False)
     if done.returncode != 0:
         return _stop("the core does not compile")
     stamp.set()

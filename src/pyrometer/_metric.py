@@ -28,7 +28,7 @@ class _MetricType(type):
     if not TYPE_CHECKING:
 
         def __call__(cls, *args, **kwargs):
-            return super().__call__(*args, **kwargs)._family.handle
+            return super().__call__(*args, **kwargs)._family.kept["handle"]
 
     @property
     def __signature__(cls) -> Any:
@@ -78,7 +78,7 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
                 definition.max_series,
             )
             family.definition = definition
-            family.handle = self
+            family.kept["handle"] = self
             return family
 
         observable = not definition.labelnames

@@ -162,5 +162,5 @@ def run(code: str, *, interpreted: bool | None = None) -> str:
     command = [sys.executable, "-X", "faulthandler", "-c", code]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, f"status {done.returncode}: {done.stderr}"
-    assert done.stderr == ""
+    assert done.stderr == "", done.stderr
     return done.stdout

@@ -18,7 +18,7 @@ def test_processes_lose_nothing() -> None:
     spread.labels("a")
 
     def work() -> None:
-        for turn in range(TURNS):
+        for _ in range(TURNS):
             child(metric, "a").inc()
             level.inc(2)
             level.dec(1)
@@ -84,6 +84,7 @@ def test_hiding_in_two_processes() -> None:
     assert page_of(metric) == ""
 
 
+@pytest.mark.gil  # without the lock, a fork can leave shut what guards a plain dict
 def test_fork_while_threads_make_series() -> None:
     """A process forked while other threads make, count in, remove and show series can do all of that."""
     metric = counter("l")

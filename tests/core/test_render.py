@@ -10,8 +10,23 @@ import threading
 import time
 
 import pytest
-from core.engine import BUCKET, COUNT, CREATED, STATE, VALUE, Arena, CounterBase, Family, Page, Snapshot
-from core.engine import child, counter, gauge, histogram, page_of
+from core.engine import (
+    BUCKET,
+    COUNT,
+    CREATED,
+    STATE,
+    VALUE,
+    Arena,
+    CounterBase,
+    Family,
+    Page,
+    Snapshot,
+    child,
+    counter,
+    gauge,
+    histogram,
+    page_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.utils import floatToGoString
@@ -21,7 +36,7 @@ from pyrometer._core.render_cy import number
 
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.1, 0.5, 1e-5, 9.9999e-5, 1e-4, 123456.0, 999999.0, 1e6, 1234567.5, 1e15, 1e16, 1e17]
 EDGES += [999999999999999.0, 999999999999.999, 1e12 - 0.001, 2.0**53, 2.0**53 + 2, 0.001, 0.0005, 1e22, 1e100, 1e-100]
-EDGES += [5e-324, sys.float_info.min, sys.float_info.max, math.pi, 1732000000.123, 0.30000000000000004, 9007199254740993.0]
+EDGES += [5e-324, sys.float_info.min, sys.float_info.max, math.pi, 1732000000.123, 0.30000000000000004]
 EDGES += [value + step for value in (1e3, 1e12, 1e15, 1e16) for step in (-0.5, 0.25, 0.0625)]
 EDGES += [float("inf"), float("nan")]
 
@@ -37,7 +52,7 @@ def plain(value: float) -> str:
 
 def check(value: float) -> None:
     assert number(value) == native.number(value, False) == plain(value).encode()
-    assert number(value, True) == native.number(value, True) == floatToGoString(value).encode()
+    assert number(value, True) == native.number(value, True) == str(floatToGoString(value)).encode()  # type: ignore[no-untyped-call]
 
 
 @given(st.floats())
@@ -112,7 +127,9 @@ def test_exemplars_follow_their_line() -> None:
     """The text of an exemplar stands behind the number of its cell, in whatever order exemplars come."""
     metric = histogram("l")
     series = [metric.labels(value) for value in "abc"]
-    texts = {(child._address, place): f" # {place}{child._labelvalues[0]}".encode() for child in series for place in (2, 1)}
+    texts = {
+        (each._address, place): f" # {place}{each._labelvalues[0]}".encode() for each in series for place in (2, 1)
+    }
     page = Page()
     lines = [(b"h{", b"", b"} ", BUCKET, 1), (b"h{", b"", b"} ", BUCKET, 2), (b"n{", b"", b"} ", COUNT, 0)]
     page.text(b"# begin\n")
@@ -139,9 +156,9 @@ def test_longest_numbers_fit() -> None:
     """A page whose every number is as long as numbers get is whole."""
     metric = gauge("l")
     for number_ in range(2000):
-        metric.labels(f"{number_}").set(-1.2345678901234567e-300)  # type: ignore[attr-defined]
+        metric.labels(f"{number_}").set(-1.2345678901234568e-300)  # type: ignore[attr-defined]
     lines = page_of(metric).splitlines()
-    assert lines == [f'g{{l="{number_}"}} -1.2345678901234567e-300' for number_ in range(2000)]
+    assert lines == [f'g{{l="{number_}"}} -1.2345678901234568e-300' for number_ in range(2000)]
 
 
 def test_hidden_series_are_left_out() -> None:
@@ -166,7 +183,7 @@ def test_hidden_series_are_left_out() -> None:
 
 @pytest.mark.compiled
 def test_other_threads_run_while_a_page_is_written() -> None:
-    """The interpreter lock is free while numbers and labels become bytes: a waiting thread runs before the page is done."""
+    """The interpreter lock is free while bytes are written: a waiting thread runs before the page is done."""
     metric = counter("l")
     for number_ in range(100_000):
         child(metric, f"{number_}").inc(math.pi)

@@ -27,9 +27,13 @@ class Shouted(str):
         return self.upper()
 
 
+class Markup(str):
+    pass
+
+
 class Own:
     def __str__(self) -> str:
-        return Shouted("own")
+        return Markup("own é")
 
 
 def written(value: str) -> str:
@@ -71,7 +75,22 @@ def test_any_value(values: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["red", "é", 1, True, 1.0, None, Colour.RED, Shouted("red"), Own(), b"red", (), sys.maxsize, float("nan")],
+    [
+        "red",
+        "é",
+        1,
+        True,
+        1.0,
+        None,
+        Colour.RED,
+        Shouted("red"),
+        Markup("é"),
+        Own(),
+        b"red",
+        (),
+        sys.maxsize,
+        float("nan"),
+    ],
     ids=repr,
 )
 def test_value_is_what_str_gives(value: object) -> None:

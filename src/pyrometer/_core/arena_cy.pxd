@@ -12,10 +12,9 @@ cdef class Arena:
     cdef size_t limbo_used
     cdef size_t limbo_room
     cdef size_t[128] free
-    cdef public object cells
 
     cdef size_t allocate(self, size_t cells, const char* label_text, size_t length, uint32_t record_flags, size_t split, double created) except 0
     cdef void release(self, size_t cell) noexcept
     cdef void _forked(self) noexcept nogil
-    cdef void enter(self) noexcept
-    cdef void leave(self) noexcept
+    cdef size_t enter(self) noexcept
+    cdef void leave(self, size_t entered) noexcept

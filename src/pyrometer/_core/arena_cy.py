@@ -67,7 +67,7 @@ class Arena:
     """
 
     if not cython.compiled:
-        __slots__ = ("cells",)
+        __slots__ = ("heap",)
 
     def __cinit__(self) -> None:
         if cython.compiled:
@@ -82,28 +82,15 @@ class Arena:
     if not cython.compiled:
 
         def __init__(self) -> None:
-            self.cells: set[int] = set()
+            self.heap = native.Heap()
 
         def allocate(
             self, cells: int, label_text: bytes, length: int, record_flags: int, split: int, created: float
         ) -> int:
-            cell = native.allocate(cells, label_text, record_flags, split, created)
-            self.cells.add(cell)
-            return cell
+            return self.heap.allocate(cells, label_text, record_flags, split, created)
 
         def release(self, cell: int) -> None:
-            self.cells.discard(cell)
-            native.release(cell)
-
-        def enter(self) -> None:
-            """Nothing to hold back: interpreted pages copy what they read."""
-
-        def leave(self) -> None:
-            """See `enter`."""
-
-        def __del__(self) -> None:
-            for cell in self.cells:
-                native.release(cell)
+            self.heap.release(cell)
 
     else:
 
@@ -186,33 +173,44 @@ class Arena:
         @cython.nogil
         @cython.exceptval(check=False)
         def _forked(self) -> cython.void:
-            """After a fork, what was handed out before it belongs to both processes: neither uses it again."""
+            """After a fork, what was handed out before it belongs to both processes: neither uses it again.
+
+            So the pages that were being written at the fork need nobody's care; a page of a thread that the fork did
+            not take along would never leave.
+            """
             self.forks = fork_count()
             self.watermark = self.at + word(self.at)
             memset(cython.address(self.free[0]), 0, 128 * cython.sizeof(cython.size_t))
             self.limbo_used = 0
+            self.readers = 0
 
         @cython.cfunc
         @cython.exceptval(check=False)
-        def enter(self) -> cython.void:
-            """A page begins to read records."""
+        def enter(self) -> cython.size_t:
+            """A page begins to read records; returns what `leave` has to be told."""
+            entered: cython.size_t
             spin_lock(cython.address(self.busy))
+            if self.forks != fork_count():
+                self._forked()
             self.readers += 1
+            entered = self.forks
             spin_unlock(cython.address(self.busy))
+            return entered
 
         @cython.cfunc
         @cython.exceptval(check=False)
-        def leave(self) -> cython.void:
+        def leave(self, entered: cython.size_t) -> cython.void:
             """A page has read its records; the last one frees what was given back meanwhile."""
             i: cython.size_t
             index: cython.size_t
             size: cython.size_t
             cell: cython.size_t
             spin_lock(cython.address(self.busy))
-            self.readers -= 1
+            if self.forks != fork_count():
+                self._forked()
+            if entered == self.forks:
+                self.readers -= 1
             if self.readers == 0:
-                if self.forks != fork_count():
-                    self._forked()
                 for i in range(self.limbo_used):
                     cell = self.limbo[i]
                     size = head_of(cell).size

@@ -21,7 +21,7 @@ if cython.compiled:
 else:
     from bisect import bisect_left
 
-    from pyrometer._core.native import add, store
+    from pyrometer._core.native import add, real, store
     from pyrometer._core.series_cy import MetricBase
 
 
@@ -33,6 +33,8 @@ class CounterBase(MetricBase):
 
     def inc(self, amount: cython.double = 1.0, exemplar: object = None) -> None:
         """Add `amount`, which is not negative and not NaN; with `exemplar`, labels of an example of it."""
+        if not cython.compiled:
+            amount = real(amount)
         cell: cython.size_t = self.cell
         if cell == 0:
             cell = self.cell_of()
@@ -53,6 +55,8 @@ class GaugeBase(MetricBase):
 
     def inc(self, amount: cython.double = 1.0) -> None:
         """Add `amount`."""
+        if not cython.compiled:
+            amount = real(amount)
         cell: cython.size_t = self.cell
         if cell == 0:
             cell = self.cell_of()
@@ -62,6 +66,8 @@ class GaugeBase(MetricBase):
 
     def dec(self, amount: cython.double = 1.0) -> None:
         """Subtract `amount`."""
+        if not cython.compiled:
+            amount = real(amount)
         cell: cython.size_t = self.cell
         if cell == 0:
             cell = self.cell_of()
@@ -71,6 +77,8 @@ class GaugeBase(MetricBase):
 
     def set(self, value: cython.double) -> None:
         """Set the value."""
+        if not cython.compiled:
+            value = real(value)
         cell: cython.size_t = self.cell
         if cell == 0:
             cell = self.cell_of()
@@ -85,6 +93,8 @@ class SummaryBase(MetricBase):
 
     def observe(self, amount: cython.double) -> None:
         """Count one event of this size, which is not NaN."""
+        if not cython.compiled:
+            amount = real(amount)
         cell: cython.size_t = self.cell
         if cell == 0:
             cell = self.cell_of()
@@ -102,6 +112,8 @@ class HistogramBase(MetricBase):
 
     def observe(self, amount: cython.double, exemplar: object = None) -> None:
         """Count one event of this size, which is not NaN; with `exemplar`, labels of an example of its bucket."""
+        if not cython.compiled:
+            amount = real(amount)
         cell: cython.size_t = self.cell
         bucket: cython.size_t
         if cell == 0:

@@ -10,6 +10,7 @@ lock = ForkSafeLock()
 _cells: list[float] = []
 _records: dict[int, Record] = {}
 _free: dict[int, list[int]] = {}
+_owned: dict[int, set[int]] = {}
 
 
 class Record:
@@ -23,6 +24,34 @@ class Record:
         self.flags = flags
         self.split = split
         self.created = created
+
+
+class Heap:
+    """The records of an arena, given back with it.
+
+    Without an attribute it is nothing that the garbage collector tracks, so it outlives the finalizers of the garbage
+    that it belongs to: those may still read cells.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        _owned[id(self)] = set()
+
+    def allocate(self, cells: int, label_text: bytes, record_flags: int, split: int, created: float) -> int:
+        """Hand out a record; returns its address, which is never 0."""
+        cell = allocate(cells, label_text, record_flags, split, created)
+        _owned[id(self)].add(cell)
+        return cell
+
+    def release(self, cell: int) -> None:
+        """Take a record back."""
+        _owned[id(self)].discard(cell)
+        release(cell)
+
+    def __del__(self) -> None:
+        for cell in _owned.pop(id(self)):
+            release(cell)
 
 
 def allocate(cells: int, label_text: bytes, record_flags: int, split: int, created: float) -> int:
@@ -48,6 +77,13 @@ def release(cell: int) -> None:
 
 def record(cell: int) -> Record:
     return _records[cell]
+
+
+def real(value: object) -> float:
+    """A number as C has it; TypeError for what is none."""
+    if not hasattr(value, "__float__") and not hasattr(value, "__index__"):
+        raise TypeError(f"must be real number, not {type(value).__name__}")
+    return float(value)  # type: ignore[arg-type]
 
 
 def flags(cell: int) -> int:

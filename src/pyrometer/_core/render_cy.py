@@ -27,6 +27,7 @@ if cython.compiled:
         bytes_data,
         drop,
         fill_soon,
+        flags,
         load,
         new_bytes,
         resize_bytes,
@@ -41,6 +42,11 @@ else:
     from pyrometer._core import native
     from pyrometer._core.native import load
     from pyrometer._core.snapshot_cy import Snapshot
+
+from pyrometer._core.arena_cy import RECORD_HIDDEN
+
+if cython.compiled:
+    HIDDEN = cython.declare(cython.uint, RECORD_HIDDEN)
 
 VALUE = 0
 """Source of a line: a cell."""
@@ -95,13 +101,14 @@ class Page:
         n: cython.size_t = snapshot.count
         if n == 0:
             return
-        self.steps.append((snapshot, lines, exemplars))
+        kept = tuple(lines)
+        examples = sorted(exemplars.items()) if exemplars else []
+        self.steps.append((snapshot, kept, examples))
         if cython.compiled:
-            for line in lines:
+            for line in kept:
                 self.bound += n * (len(line[0]) + len(line[1]) + len(line[2]) + NUMBER_MAX + 1) + snapshot.text_bytes
-            if exemplars:
-                for example in exemplars.values():
-                    self.bound += len(example)
+            for _, example in examples:
+                self.bound += len(example)
 
     def finish(self) -> bytes:
         """The page."""
@@ -115,10 +122,13 @@ class Page:
         def _parts(self, step: tuple[Any, ...]) -> list[bytes]:
             if len(step) == 1:
                 return [step[0]]
-            snapshot, lines, exemplars = step
+            snapshot, lines, examples = step
+            exemplars = dict(examples)
             parts: list[bytes] = []
             for cell in snapshot.cell_list:
                 record = native.record(cell)
+                if record.flags & RECORD_HIDDEN:
+                    continue
                 before, after = record.text[: record.split], record.text[record.split :]
                 total = 0.0
                 for head, extra, tail, source, index in lines:
@@ -132,7 +142,7 @@ class Page:
                         value = record.created
                     elif source == STATE:
                         value = float(load(cell) == index)
-                    example = exemplars.get((cell, index), b"") if exemplars else b""
+                    example = exemplars.get((cell, index), b"") if source in (VALUE, BUCKET) else b""
                     label_text = before + extra + after if extra else record.text
                     parts += [head, label_text, tail, native.number(value, self.go), example, b"\n"]
             return parts
@@ -199,9 +209,8 @@ if cython.compiled:
         nexamples: cython.size_t
         kept: tuple
 
-        def __init__(self, lines: list, exemplars: object) -> None:
+        def __init__(self, lines: tuple, ordered: list) -> None:
             i: cython.Py_ssize_t = 0
-            ordered: list = sorted(exemplars.items()) if exemplars else []
             self.kept = (lines, ordered)
             self.count = len(lines)
             self.at = cython.cast(cython.pointer[Line], malloc((len(lines) + 1) * cython.sizeof(Line)))
@@ -310,6 +319,8 @@ if cython.compiled:
         if step.lines == cython.NULL:
             return _put(end, step.literal, step.literal_size)
         for i in range(step.count):
+            if flags(step.rows[i]) & HIDDEN:
+                continue
             total = 0.0
             for j in range(step.nlines):
                 end = _write_line(end, cython.address(step.lines[j]), step.rows[i], cython.address(total), go)

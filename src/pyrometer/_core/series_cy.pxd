@@ -26,12 +26,10 @@ cdef class Family:
     cdef public bint read_only
     cdef public dict infos
     cdef public object definition
-    cdef public object handle
+    cdef readonly dict kept
     cdef tuple order
     cdef tuple literals
-    cdef object detached
     cdef readonly Py_ssize_t live
-    cdef Py_ssize_t hidden
 
     cdef double* bounds
     cdef size_t nbounds

@@ -71,6 +71,9 @@ OVERFLOW = "__overflow__"
 class Family:
     """One metric family: what it is called, and its series in the order in which they were first used.
 
+    The garbage collector does not clear a family (children need its arena to the end), so what refers back to it lies
+    in containers, which are cleared: `children`, `functions`, `kept`.
+
     `lines` says what a page shows of a series: tuples (suffix, value of the extra label or None, source, cell), where
     source is one of VALUE, CREATED, BUCKET, COUNT, STATE of `render_cy`. Safe to use from many threads.
     """
@@ -83,13 +86,11 @@ class Family:
             "cells",
             "children",
             "definition",
-            "detached",
             "documentation",
             "exemplars",
             "extra_label",
             "functions",
-            "handle",
-            "hidden",
+            "kept",
             "index",
             "infos",
             "kind",
@@ -107,10 +108,9 @@ class Family:
         )
         children: list[MetricBase]
         definition: Any
-        detached: MetricBase | None
         exemplars: dict[tuple[int, int], Exemplar]
         functions: dict[int, Any]
-        handle: Any
+        kept: dict[str, Any]
         infos: dict[int, dict[str, str]]
         literals: tuple[bytes, ...]
         on_overflow: Callable[[Family, tuple[str, ...]], None] | None
@@ -145,11 +145,9 @@ class Family:
         self.functions = {}
         self.exemplars = {}
         self.read_only = False
-        self.detached = None
         self.infos = {}
         self.definition = None
-        self.handle = None
-        self.hidden = 0
+        self.kept = {}
         self.live = 0
         self.children = []
         self.nlabels = len(labelnames)
@@ -363,11 +361,15 @@ class Family:
             return self.insert(label_text, hash, record_flags, split, created, child)
         else:
             with native.lock:
-                if label_text not in self.index:
-                    child.cell = self.arena.allocate(self.cells, label_text, 0, record_flags, split, created)
-                    self.index[label_text] = child
+                child.cell = self.arena.allocate(self.cells, label_text, 0, record_flags, split, created)
+                # A signal handler may have been faster, even under the lock.
+                found = self.index.setdefault(label_text, child)
+                if found is child:
                     self.live += 1
-                return self.index[label_text]
+                else:
+                    self.arena.release(child.cell)
+                    child.cell = 0
+                return found
 
     def overflow(self, values: tuple[str, ...], like: MetricBase) -> MetricBase:
         """What stands in for a series past the cap; tells `on_overflow`, which counts it."""
@@ -375,13 +377,14 @@ class Family:
             self.on_overflow(self, values)
         if self.kind in ("counter", "summary", "histogram"):
             return self.child((OVERFLOW,) * len(self.labelnames), like, False)
-        if self.detached is None:
-            detached: MetricBase = type(like).__new__(type(like))
+        detached: MetricBase | None = self.kept.get("detached")
+        if detached is None:
+            detached = type(like).__new__(type(like))
             detached._family = self
             label_text = self.text((OVERFLOW,) * len(self.labelnames))[0]
             detached.cell = self.arena.allocate(self.cells, label_text, len(label_text), RECORD_HIDDEN, 0, 0.0)
-            self.detached = detached
-        return self.detached
+            self.kept["detached"] = detached
+        return detached
 
     def text(self, values: tuple[str, ...]) -> tuple[bytes, int, int]:
         """(label text, its flags, where `extra_label` sorts in it) of label values."""
@@ -442,8 +445,6 @@ class Family:
                     self.rows[row] = 0
                     self.live -= 1
                     self.text_bytes -= text_len(cell)
-                    if flags(cell) & HIDDEN:
-                        self.hidden -= 1
                     set_flags(cell, flags(cell) | REMOVED)
                     child = self.children[row]
                     self.children[row] = None
@@ -475,12 +476,11 @@ class Family:
     def hide(self, child: MetricBase, hidden: bool) -> None:
         """Leave a series out of pages, or show it again: its callback failed, or gave a value again."""
         if cython.compiled:
-            before: cython.bint
             with cython.critical_section(self):
-                before = (flags(child.cell) & HIDDEN) != 0
-                if before != hidden and not flags(child.cell) & REMOVED:
-                    set_flags(child.cell, flags(child.cell) ^ HIDDEN)
-                    self.hidden += 1 if hidden else -1
+                if hidden:
+                    set_flags(child.cell, flags(child.cell) | HIDDEN)
+                else:
+                    set_flags(child.cell, flags(child.cell) & ~HIDDEN)
         else:
             record = native.record(child.cell)
             record.flags = record.flags | HIDDEN if hidden else record.flags & ~HIDDEN
@@ -572,6 +572,8 @@ class MetricBase:
 
     def _attach(self, family: Family, observable: bool) -> None:
         """Become the handle of a family; with `observable`, of its one series without labels."""
+        if self._family is not None:
+            raise ValueError(f'{self._family.kind} "{self._family.name}" is already the handle of a family')
         self._family = family
         if observable:
             self.cell = family.child((), self, False)._address
@@ -590,6 +592,8 @@ class MetricBase:
 
     def _write(self, value: cython.double, index: cython.size_t = 0) -> None:
         """Set one of the cells."""
+        if not cython.compiled:
+            value = native.real(value)
         store(self.cell_of() + 8 * index, value)
 
     def _created_at(self) -> float:

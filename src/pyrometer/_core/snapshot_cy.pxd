@@ -6,5 +6,6 @@ cdef class Snapshot:
     cdef readonly Py_ssize_t count
     cdef size_t* rows
     cdef size_t text_bytes
+    cdef size_t entered
     cdef list cell_list
     cdef readonly dict exemplars

@@ -30,6 +30,7 @@ if cython.compiled:
 
 
 @cython.final
+@cython.no_gc_clear
 @cython.cclass
 class Snapshot:
     """The series of a family at one moment, in order; their values are read when a page is written.
@@ -38,7 +39,7 @@ class Snapshot:
     """
 
     if not cython.compiled:
-        __slots__ = ("cell_list", "count", "exemplars", "family")
+        __slots__ = ("cell_list", "children", "count", "exemplars", "family")
         exemplars: dict[tuple[int, int], Exemplar]
 
     def __init__(self, family: Family) -> None:
@@ -49,35 +50,36 @@ class Snapshot:
             n: cython.Py_ssize_t = 0
             cell: cython.size_t
             with cython.critical_section(family):
-                family.arena.enter()
+                self.entered = family.arena.enter()
                 self.rows = cython.cast(
                     cython.pointer[cython.size_t], malloc((family.live + 1) * cython.sizeof(cython.size_t))
                 )
                 if self.rows == cython.NULL:
                     raise MemoryError
-                if family.live == family.count and not family.hidden:
+                if family.live == family.count:
                     n = family.count
                     if n:
                         memcpy(self.rows, family.rows, n * cython.sizeof(cython.size_t))
                 else:
                     for i in range(family.count):
                         cell = family.rows[i]
-                        if cell and not flags(cell) & HIDDEN:
+                        if cell:
                             self.rows[n] = cell
                             n += 1
                 self.count = n
                 self.text_bytes = family.text_bytes
         else:
             with native.lock:
-                cells = [child.cell for child in family.index.values()]
-                self.cell_list = [cell for cell in cells if not native.record(cell).flags & RECORD_HIDDEN]
+                # Held, they keep their records.
+                self.children = list(family.index.values())
+            self.cell_list = [child.cell for child in self.children]
             self.count = len(self.cell_list)
 
     if cython.compiled:
 
         def __dealloc__(self):
             if self.rows != cython.NULL:
-                self.family.arena.leave()
+                self.family.arena.leave(self.entered)
                 free(self.rows)
 
     def __len__(self) -> int:
@@ -89,12 +91,14 @@ class Snapshot:
             found: list = []
             i: cython.Py_ssize_t
             for i in range(self.count):
+                if flags(self.rows[i]) & HIDDEN:
+                    continue
                 label_text: bytes = text(self.rows[i])[: text_len(self.rows[i])]
                 found.append((self.rows[i], label_text, load(created_at(self.rows[i]))))
             return found
         else:
             records = [(cell, native.record(cell)) for cell in self.cell_list]
-            return [(cell, record.text, record.created) for cell, record in records]
+            return [(cell, record.text, record.created) for cell, record in records if not record.flags & RECORD_HIDDEN]
 
 
 def read_cell(cell: cython.size_t) -> float:

@@ -33,8 +33,8 @@ def text_of(value: object) -> str:
 
     A lone surrogate, which a client can send, becomes U+FFFD.
     """
-    result = replace_surrogates(str(value))
-    return result if type(result) is str else "".join((result, ""))
+    result = str(value)
+    return replace_surrogates(result if type(result) is str else "".join((result, "")))
 
 
 def replace_surrogates(value: str) -> str:
