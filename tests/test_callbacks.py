@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from pyrometer import CollectorRegistry, Counter, Gauge, Policy, generate_latest, generate_latest_async
-from pyrometer.families import GaugeMetricFamily, Metric
 
 KINDS: dict[str, Callable[..., Any]] = {"counter": Counter, "gauge": Gauge}
 SERIES = {"counter": "m_total", "gauge": "m"}

@@ -242,8 +242,8 @@ def test_what_is_no_number(kind: str, method: str, amount: object) -> None:
     [
         (["a"], TypeError, "exemplar must be a mapping of label names to values, got ['a']"),
         ("trace", TypeError, "exemplar must be a mapping of label names to values, got 'trace'"),
-        ({"a": 1}, TypeError, "exemplar label 'a' must have a str, got int: 1"),
-        ({"a": None}, TypeError, "exemplar label 'a' must have a str, got NoneType: None"),
+        ({"a": 1}, TypeError, "exemplar: label 'a' must have a str, got int: 1"),
+        ({"a": None}, TypeError, "exemplar: label 'a' must have a str, got NoneType: None"),
         ({5: "a"}, TypeError, "exemplar: a label name must be a str, got int: 5"),
         ({"": "a"}, ValueError, "exemplar: a label name must not be empty"),
         ({"__a": "a"}, ValueError, "exemplar: label name '__a' begins with '__'"),

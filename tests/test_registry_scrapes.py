@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from pyrometer import CollectorRegistry, Counter, Gauge, Policy, generate_latest, generate_latest_async
+from pyrometer import CollectorRegistry, Counter, Gauge, generate_latest, generate_latest_async
 from pyrometer.families import GaugeMetricFamily, Metric
 
 ERRORS = "pyrometer_scrape_errors_total"
@@ -25,9 +21,6 @@ LONG = 30  # seconds: longer than anything here takes, so that what hangs fails
 def registry() -> CollectorRegistry:
     """A registry of the test's own."""
     return CollectorRegistry()
-
-
-
 
 
 def value_of(page: bytes, series: str) -> float | None:

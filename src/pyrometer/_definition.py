@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pyrometer._names import DOTS, UNDERSCORES, check_label_name, check_metric_name, escape_label_name
+from pyrometer._names import check_distinct, check_label_name, check_metric_name
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
@@ -49,8 +49,8 @@ class Definition:
         self.place = _caller()
         self.kind = kind
         self.name = _full_name(kind, name, namespace, subsystem, unit)
-        self.documentation = documentation
-        self.unit = unit
+        self.documentation = str.__str__(documentation)
+        self.unit = str.__str__(unit)
         self.detail = detail
         check_metric_name(self.name, utf8=utf8_names)
         self.labelnames = self._checked_labelnames(labelnames, utf8_names, reserved)
@@ -75,12 +75,8 @@ class Definition:
                 raise type(error)(f"{what}: {error}") from None
             if name in reserved:
                 raise ValueError(f"{what}: label name {name!r} is reserved, a {self.kind} writes it itself")
-        for scheme in (UNDERSCORES, DOTS):
-            written = [escape_label_name(name, scheme) for name in names]
-            for name in names:
-                if written.count(escape_label_name(name, scheme)) > 1:
-                    raise ValueError(f"{what}: label name {name!r} stands twice in {names}, as pages write it")
-        return tuple(sys.intern(str(name)) for name in names)
+        check_distinct(what, names)
+        return tuple(sys.intern(str.__str__(name)) for name in names)
 
     def differences(self, other: Definition) -> list[str]:
         """What makes the definitions those of different metrics."""
@@ -98,7 +94,7 @@ _DETAILS = {"histogram": "buckets", "stateset": "states", "gauge": "multiprocess
 
 def _full_name(kind: str, name: str, namespace: str, subsystem: str, unit: str) -> str:
     """The family's name: `namespace_subsystem_name_unit`, without the `_total` that a counter's series have."""
-    full_name = "_".join(part for part in (namespace, subsystem, name) if part)
+    full_name = "_".join([str.__str__(part) for part in (namespace, subsystem, name) if part])
     if kind == "counter":
         full_name = full_name.removesuffix("_total")
         if not full_name:

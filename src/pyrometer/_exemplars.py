@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pyrometer._names import check_label_name, replace_surrogates
+from pyrometer._names import checked_labels
 from pyrometer._samples import Exemplar
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
@@ -24,15 +24,7 @@ def exemplar_of(what: str, labels: Mapping[str, str], amount: float) -> Exemplar
     """
     if not hasattr(labels, "items"):
         raise TypeError(f"{what}: exemplar must be a mapping of label names to values, got {labels!r}")
-    checked: dict[str, str] = {}
-    for name, value in labels.items():
-        try:
-            check_label_name(name, utf8=True)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{what}: exemplar: {error}") from None
-        if not isinstance(value, str):
-            raise TypeError(f"{what}: exemplar label {name!r} must have a str, got {type(value).__name__}: {value!r}")
-        checked[name] = replace_surrogates(value)
+    checked = checked_labels(f"{what}: exemplar", labels)
     size = sum(len(name) + len(value) for name, value in checked.items())
     if size > LONGEST:
         raise ValueError(f"{what}: exemplar labels have {size} characters, expected at most {LONGEST}: {checked}")

@@ -66,7 +66,7 @@ class Flight:
         try:
             result = self._call()
             if inspect.isawaitable(result) or hasattr(result, "__aiter__"):
-                return Run(self, future, self._await(future, result), mine=True)
+                return Run(self, future, self._await(future, result), mine=True, begun=result)
             self._land(future, self._finish(result), None)
         except BaseException as error:
             self._land(future, None, error)
@@ -107,11 +107,18 @@ class Run:
     `coroutine` has to be awaited by the scrape that got it; `mine` says that this scrape began the run.
     """
 
-    __slots__ = ("_future", "coroutine", "flight", "mine")
+    __slots__ = ("_begun", "_future", "coroutine", "flight", "mine")
 
     def __init__(
-        self, flight: Flight, future: Future[Any], coroutine: Coroutine[Any, Any, None] | None, *, mine: bool
+        self,
+        flight: Flight,
+        future: Future[Any],
+        coroutine: Coroutine[Any, Any, None] | None,
+        *,
+        mine: bool,
+        begun: Any = None,
     ) -> None:
+        self._begun = begun
         self.flight = flight
         self.coroutine = coroutine
         self.mine = mine
@@ -126,10 +133,14 @@ class Run:
         """Wait for the outcome without blocking the running loop."""
         import asyncio
 
-        await asyncio.wait([asyncio.wrap_future(self._future)])
+        waiter = asyncio.wrap_future(self._future)
+        await asyncio.wait([waiter])
+        waiter.exception()  # asked for here, else the loop reports it as never retrieved
 
     def abandon(self) -> None:
         """End a run whose coroutine was never begun."""
         if self.coroutine is not None:
             self.coroutine.close()
+            if hasattr(self._begun, "close"):  # a coroutine; an async generator that was not begun holds nothing
+                self._begun.close()
             self.flight._land(self._future, None, GeneratorExit())

@@ -28,7 +28,10 @@ class _MetricType(type):
     if not TYPE_CHECKING:
 
         def __call__(cls, *args, **kwargs):
-            return super().__call__(*args, **kwargs)._family.kept["handle"]
+            family = super().__call__(*args, **kwargs)._family
+            if family is None:
+                raise TypeError(f"{cls.__qualname__}.__init__() must call super().__init__()")
+            return family.kept["handle"]
 
     @property
     def __signature__(cls) -> Any:

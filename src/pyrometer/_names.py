@@ -11,13 +11,19 @@ from __future__ import annotations
 
 from pyrometer._core.text_cy import replace_surrogates
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 __all__ = [
     "ALLOW_UTF8",
     "DOTS",
     "UNDERSCORES",
     "VALUES",
+    "check_distinct",
     "check_label_name",
     "check_metric_name",
+    "checked_labels",
     "escape_help",
     "escape_label_name",
     "escape_metric_name",
@@ -104,6 +110,37 @@ def check_label_name(name: object, *, utf8: bool) -> None:
         raise ValueError(_describe_bad_character("label", checked, colon=False))
     if checked.startswith("__"):
         raise ValueError(f"label name {checked!r} begins with '__', which is reserved for Prometheus itself")
+
+
+def checked_labels(what: str, labels: Mapping[str, str], others: Sequence[str] = ()) -> dict[str, str]:
+    """`labels` with text that UTF-8 can hold; `what` names their owner in errors, `others` are names taken already.
+
+    TypeError for a name or a value that is no str; ValueError for a name that is not valid, taken, or that a page may
+    write like another.
+    """
+    checked: dict[str, str] = {}
+    for name, value in labels.items():
+        try:
+            check_label_name(name, utf8=True)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{what}: {error}") from None
+        if not isinstance(value, str):
+            raise TypeError(f"{what}: label {name!r} must have a str, got {type(value).__name__}: {value!r}")
+        if name in others:
+            raise ValueError(f"{what}: {name!r} is a label of the family ({', '.join(others)})")
+        checked[str.__str__(name)] = replace_surrogates(value)
+    check_distinct(what, (*others, *checked))
+    return checked
+
+
+def check_distinct(what: str, names: Sequence[str]) -> None:
+    """Refuse label names of which a page may write two alike; `what` names their owner in the ValueError."""
+    written: dict[str, str] = {}
+    for name in names:
+        # The other schemes tell apart whatever this one does.
+        other = written.setdefault(escape_label_name(name, UNDERSCORES), name)
+        if other is not name or names.count(name) > 1:
+            raise ValueError(f"{what}: label name {other!r} stands twice in {tuple(names)}, as pages write it")
 
 
 def _is_surrogate(char: str) -> bool:

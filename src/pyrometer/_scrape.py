@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._flight import Flight, Interrupted
+from pyrometer._kinds import series_names
 from pyrometer._policy import Policy
 from pyrometer._snapshots import metric_of
 from pyrometer.registry import family_of
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Iterator
     from typing import Any, TypeAlias
 
+    from pyrometer._core.series_cy import Family
     from pyrometer._flight import Run
     from pyrometer.families import Metric
     from pyrometer.registry import CollectorRegistry
@@ -35,11 +37,12 @@ class Scrape:
     `names` restricts it to the series of these names; None takes all. An instance serves one scrape.
     """
 
-    def __init__(self, registry: CollectorRegistry, names: Collection[str] | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry, names: frozenset[str] | None = None) -> None:
         self.registry = registry
         self.names = names
         self.policy = registry.policy
         self._collectors = registry._collectors_for(names)
+        self._inner: list[Metric] = []
 
     def run(self) -> list[Item]:
         """Run callbacks and collectors; asynchronous ones on a loop of their own."""
@@ -79,8 +82,25 @@ class Scrape:
         self.registry._count_error(label, error)
 
     def own_items(self) -> list[Item]:
-        """What the registry counts about itself, read last so that this scrape's errors are in it."""
-        return [("pyrometer", Snapshot(family)) for family in self.registry._own_families()]
+        """What the registry counts about itself, read last so that this scrape's errors are in it.
+
+        A registry that is registered in this one has such families, too: their series stand in the same families.
+        """
+        own: dict[str, Snapshot | Metric] = {family.name: Snapshot(family) for family in self.registry._own_families()}
+        for inner in self._inner:
+            outer = own.setdefault(inner.name, inner)
+            if isinstance(outer, Snapshot):
+                outer = own[inner.name] = metric_of(outer, created_series=self.policy.created_series)
+            if outer is not inner:
+                taken = [(sample.name, sample.labels) for sample in outer.samples]
+                outer.samples += [sample for sample in inner.samples if (sample.name, sample.labels) not in taken]
+        return [("pyrometer", item) for item in own.values() if self._wanted(item)]
+
+    def _wanted(self, item: Snapshot | Metric) -> bool:
+        if self.names is None:
+            return True
+        name, kind = (item.family.name, item.family.kind) if isinstance(item, Snapshot) else (item.name, item.type)
+        return not self.names.isdisjoint(series_names(name, kind))
 
     def _begin(self, outcomes: dict[Flight, Any]) -> list[Run]:
         """Begin or join a run of everything that has no outcome yet."""
@@ -103,47 +123,45 @@ class Scrape:
 
     def _items(self, outcomes: dict[Flight, Any]) -> list[Item]:
         items: list[Item] = []
-        seen: dict[str, str] = {}
+        taken: dict[str, str] = {}
         for collector in self._collectors:
             family = family_of(collector)
             if family is not None:
-                seen[family.name] = family.name
-                items += _kept(collector, family, self.names)
+                items += self._kept(collector, family)
                 continue
             for flight in self.registry._flights_of(collector):
                 outcome = outcomes.get(flight)
                 if outcome is not None and not isinstance(outcome, Exception):
-                    items += [(flight.label, metric) for metric in self._once(flight, outcome, seen)]
+                    items += [(flight.label, metric) for metric in self._fresh(collector, flight, outcome, taken)]
         return items
 
-    def _once(self, flight: Flight, metrics: list[Metric], seen: dict[str, str]) -> Iterator[Metric]:
-        """The families of a collector that no collector before it has on this page.
+    def _kept(self, collector: Any, family: Family) -> list[Item]:
+        """What a family of cells has for a page."""
+        if family.kind == "info":
+            return [(family.name, metric) for metric in collector._collected() if self._wanted(metric)]
+        snapshot = Snapshot(family)
+        return [(family.name, snapshot)] if self._wanted(snapshot) else []
 
-        Those of the default collectors come once without a word: another registry, registered here, has them as well.
+    def _fresh(self, collector: Any, flight: Flight, metrics: list[Metric], taken: dict[str, str]) -> Iterator[Metric]:
+        """The families of a collector whose series no other has; the others are its failure.
+
+        Those of the default collectors are left out without a word: another registry, registered here, has them as
+        well. So has it what a registry counts about itself, which comes last on a page.
         """
-        defaults = [type(collector).__qualname__ for collector in self.registry.default_collectors.values()]
         for whole in metrics:
             metric = whole if self.names is None else whole._restricted_metric(self.names)
             if metric is None:
                 continue
-            first = seen.setdefault(metric.name, flight.label)
-            if first is not flight.label and first not in defaults:
-                self.failed(
-                    flight.label,
-                    ValueError(f'collector {flight.label}: family "{metric.name}" is already exposed by {first}'),
-                )
-            if first is flight.label:
+            other = self.registry._other_with(whole, collector) or taken.get(whole.name)
+            if other is self.registry.itself:
+                self._inner.append(metric)
+            elif other is None:
+                taken.update(dict.fromkeys(series_names(whole.name, whole.type), flight.label))
                 yield metric
-
-
-def _kept(collector: Any, family: Any, names: Collection[str] | None) -> Iterator[Item]:
-    """What a family of cells has for a page."""
-    if names is not None and not any(family.name + suffix in names for suffix, *_ in family.lines or [("_info",)]):
-        return
-    if family.kind == "info":
-        yield from ((family.name, metric) for metric in collector._collected())
-    else:
-        yield family.name, Snapshot(family)
+            elif other not in self.registry.default_collectors.values():
+                self.failed(
+                    flight.label, ValueError(f'collector {flight.label}: "{whole.name}" is already exposed by {other}')
+                )
 
 
 def metrics_of(items: list[Item], names: Collection[str] | None, *, created_series: bool) -> Iterator[Metric]:
@@ -153,7 +171,8 @@ def metrics_of(items: list[Item], names: Collection[str] | None, *, created_seri
             metric = metric_of(item, created_series=created_series)
             if names is not None:
                 metric.samples = [sample for sample in metric.samples if sample.name in names]
-            yield metric
+            if metric.samples or names is None:
+                yield metric
         else:
             yield item
 

@@ -26,7 +26,7 @@ from pyrometer._core.children_cy import CounterBase, GaugeBase, HistogramBase, S
 from pyrometer._definition import Definition
 from pyrometer._kinds import COUNTER_LINES, GAUGE_LINES, SUMMARY_LINES, histogram_lines, stateset_lines
 from pyrometer._metric import MetricWrapperBase
-from pyrometer._names import check_label_name, replace_surrogates
+from pyrometer._names import checked_labels, replace_surrogates
 from pyrometer._timing import ExceptionCounter, InprogressTracker, Timer
 from pyrometer.registry import REGISTRY, CollectorRegistry
 
@@ -341,17 +341,7 @@ class Info(MetricWrapperBase):
         what = f'info "{self._family.name}"'
         if not hasattr(val, "items"):
             raise TypeError(f"{what}: expected a mapping of label names to text, got {val!r}")
-        labels: dict[str, str] = {}
-        for name, value in val.items():
-            try:
-                check_label_name(name, utf8=True)
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"{what}: {error}") from None
-            if name in self._family.labelnames:
-                raise ValueError(f"{what}: {name!r} is a label of the family ({', '.join(self._family.labelnames)})")
-            if not isinstance(value, str):
-                raise TypeError(f"{what}: {name!r} must have a str, got {type(value).__name__}: {value!r}")
-            labels[str(name)] = replace_surrogates(value)
+        labels = checked_labels(what, val, self._family.labelnames)
         if not self._removed:
             self._family.infos[self._address] = labels
 

@@ -9,13 +9,13 @@ from pyrometer._core.children_cy import CounterBase
 from pyrometer._core.lock import ForkSafeLock
 from pyrometer._core.series_cy import Family, MetricBase
 from pyrometer._kinds import COUNTER_LINES, series_names
-from pyrometer._names import UNDERSCORES, escape_metric_name
+from pyrometer._names import UNDERSCORES, checked_labels, escape_metric_name
 from pyrometer._policy import Policy
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any, Protocol
 
     from pyrometer._flight import Flight
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
         """What a registry takes: `collect()` gives families, as an iterable, a coroutine or an async generator."""
 
         def collect(self) -> Any: ...
+
+
+_ERRORS = "pyrometer_scrape_errors"
+_OVERFLOWS = "pyrometer_series_overflow"
+_OWN_SERIES = [name for own in (_ERRORS, _OVERFLOWS) for name in series_names(own, "counter")]
 
 
 class DuplicateTimeseries(ValueError):
@@ -56,11 +61,14 @@ class CollectorRegistry:
         *,
         policy: Policy | None = None,
     ) -> None:
+        if policy is not None and not isinstance(policy, Policy):
+            raise TypeError(f"registry: policy must be a Policy or None, got {policy!r}")
         self.policy = Policy() if policy is None else policy
         self._arena = Arena()
         self._lock = ForkSafeLock()
         self._collector_to_names: dict[Collector, list[str]] = {}
-        self._names_to_collectors: dict[str, Collector] = {}
+        self.itself = _Own()
+        self._names_to_collectors: dict[str, Collector] = dict.fromkeys(_OWN_SERIES, self.itself)
         self._flights: dict[Collector, Flight] = {}
         self._own: dict[str, CounterBase] = {}
         self._failing: set[str] = set()
@@ -110,7 +118,11 @@ class CollectorRegistry:
         return RestrictedRegistry(names, self)
 
     def set_target_info(self, labels: dict[str, str] | None) -> None:
-        """Set the labels of `target_info`; None or an empty dict leaves the series out."""
+        """Set the labels of `target_info`; None or an empty dict leaves the series out.
+
+        TypeError for what is no mapping of str to str, ValueError for bad label names.
+        """
+        labels = _checked_target_info(labels)
         with self._lock:
             if labels and not self._target_info and "target_info" in self._names_to_collectors:
                 raise ValueError(
@@ -121,15 +133,21 @@ class CollectorRegistry:
                 self._names_to_collectors["target_info"] = _TargetInfo(self)
             elif self._target_info:
                 self._names_to_collectors.pop("target_info", None)
-            self._target_info = dict(labels) if labels else labels
+            self._target_info = labels
 
     def get_target_info(self) -> dict[str, str] | None:
         """The labels of `target_info`."""
-        return self._target_info
+        return self._target_info and dict(self._target_info)
 
     def _find(self, name: str) -> Collector | None:
         """The collector that has this name, if any."""
         return self._names_to_collectors.get(_key(name))
+
+    def _other_with(self, metric: Metric, collector: Collector) -> Collector | None:
+        """The collector other than this one that has a name of the family's."""
+        with self._lock:
+            owners = [self._find(name) for name in series_names(metric.name, metric.type)]
+        return next((owner for owner in owners if owner is not None and owner is not collector), None)
 
     # ---- reading
 
@@ -148,18 +166,18 @@ class CollectorRegistry:
 
     # ---- what a scrape asks
 
-    def _scrape(self, names: Collection[str] | None) -> Scrape:
+    def _scrape(self, names: frozenset[str] | None) -> Scrape:
         from pyrometer._scrape import Scrape
 
         return Scrape(self, names)
 
-    def _collectors_for(self, names: Collection[str] | None) -> list[Any]:
+    def _collectors_for(self, names: frozenset[str] | None) -> list[Any]:
         """The collectors that may have series of these names, in order; target_info first."""
         with self._lock:
             chosen: list[Any] = [
                 collector
                 for collector, own in self._collector_to_names.items()
-                if names is None or not own or not names.isdisjoint(own)  # type: ignore[attr-defined]
+                if names is None or not own or not names.isdisjoint(own)
             ]
             if self._target_info and (names is None or "target_info" in names):
                 chosen.insert(0, self._names_to_collectors["target_info"])
@@ -174,12 +192,12 @@ class CollectorRegistry:
             if flight is None:
                 from pyrometer._flight import Flight
 
-                flight = self._flights[collector] = Flight(type(collector).__qualname__, collector.collect, list)
+                flight = self._flights[collector] = Flight(type(collector).__qualname__, collector.collect, _families)
             return [flight]
 
     def _count_error(self, label: str, error: Exception) -> None:
         """Count a failure of a collector; the log has the first of a kind."""
-        self._count("pyrometer_scrape_errors", "Failures of collectors and callbacks", "collector", label)
+        self._count(_ERRORS, "Failures of collectors and callbacks", "collector", label)
         if label not in self._failing:
             self._failing.add(label)
             import logging
@@ -192,7 +210,7 @@ class CollectorRegistry:
 
     def _count_overflow(self, family: Family, values: tuple[str, ...]) -> None:
         """Count a label set past a family's cap; the log has the first of a family."""
-        self._count("pyrometer_series_overflow", "Label sets past max_series", "family", family.name)
+        self._count(_OVERFLOWS, "Label sets past max_series", "family", family.name)
         if family.name not in self._overflowing:
             self._overflowing.add(family.name)
             import logging
@@ -238,8 +256,15 @@ class RestrictedRegistry:
         """A narrower view."""
         return RestrictedRegistry(self._name_set.intersection(names), self._registry)
 
-    def _scrape(self, _names: Collection[str] | None) -> Scrape:
+    def _scrape(self, _names: frozenset[str] | None) -> Scrape:
         return self._registry._scrape(self._name_set)
+
+
+class _Own:
+    """Stands in a registry's names for what it counts about itself."""
+
+    def collect(self) -> list[Metric]:
+        return []
 
 
 class _TargetInfo:
@@ -262,6 +287,23 @@ def _collect(scrape: Scrape) -> Iterator[Metric]:
     items: list[Item] = scrape.run()
     yield from metrics_of(items, scrape.names, created_series=scrape.policy.created_series)
     yield from metrics_of(scrape.own_items(), scrape.names, created_series=scrape.policy.created_series)
+
+
+def _checked_target_info(labels: Any) -> dict[str, str] | None:
+    if labels is None:
+        return None
+    if not hasattr(labels, "items"):
+        raise TypeError(f"target_info: expected a mapping of label names to text, got {labels!r}")
+    return checked_labels("target_info", labels)
+
+
+def _families(collected: Any) -> list[Metric]:
+    """What a collector gave, as a list of families; TypeError for anything else."""
+    families = list(collected)
+    for family in families:
+        if not hasattr(family, "name") or not hasattr(family, "samples"):
+            raise TypeError(f"collect() must give metric families, got {type(family).__name__}: {family!r:.200}")
+    return families
 
 
 def _described_names(collector: Any) -> list[str]:
@@ -289,7 +331,7 @@ def _describe(collector: Any) -> str:
     family = family_of(collector)
     if family is not None:
         return f'{family.kind} "{family.name}" ({family.definition.place})'
-    return f"collector {type(collector).__qualname__}"
+    return "the registry itself" if isinstance(collector, _Own) else f"collector {type(collector).__qualname__}"
 
 
 REGISTRY = CollectorRegistry()

@@ -136,10 +136,11 @@ def test_resurrection() -> None:
 
     class Saved(Counter):
         def __del__(self) -> None:
-            if self._labelvalues == ("a",) and not saved:
+            if self._address == address and not saved:
                 saved.append(self)
 
     metric = Saved("saved", "", ["l"], registry=None)
+    address = metric.labels("a")._address
     metric.labels("a").inc(5)
     metric.remove("a")
     gc.collect()

@@ -79,6 +79,9 @@ class Arena:
             self.forks = fork_count()
             set_word(self.at, 64)
 
+    def __reduce__(self) -> str:
+        raise TypeError("an arena is neither copied nor pickled: its memory is in one place")
+
     if not cython.compiled:
 
         def __init__(self) -> None:

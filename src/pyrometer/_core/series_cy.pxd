@@ -30,6 +30,7 @@ cdef class Family:
     cdef tuple order
     cdef tuple literals
     cdef readonly Py_ssize_t live
+    cdef Py_ssize_t spilled
 
     cdef double* bounds
     cdef size_t nbounds

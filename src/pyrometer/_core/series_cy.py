@@ -103,6 +103,7 @@ class Family:
             "on_overflow",
             "order",
             "read_only",
+            "spilled",
             "unit",
             "lines",
         )
@@ -149,6 +150,7 @@ class Family:
         self.definition = None
         self.kept = {}
         self.live = 0
+        self.spilled = 0
         self.children = []
         self.nlabels = len(labelnames)
         # Pages list labels by name, whatever the order in which they were declared.
@@ -177,6 +179,9 @@ class Family:
         else:
             self.bounds = bounds
             self.index: dict[bytes, MetricBase] = {}
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a family is neither copied nor pickled: its cells are in one place")
 
     if cython.compiled:
 
@@ -351,7 +356,7 @@ class Family:
             found = self.index.get(label_text)
         if found is not None:
             return found
-        if capped and self.max_series is not None and self.live >= self.max_series:
+        if capped and self.max_series is not None and self.live - self.spilled >= self.max_series:
             return self.overflow(values, like)
         child: MetricBase = type(like).__new__(type(like))
         child._family = self
@@ -376,6 +381,7 @@ class Family:
         if self.on_overflow is not None:
             self.on_overflow(self, values)
         if self.kind in ("counter", "summary", "histogram"):
+            self.spilled = 1  # the overflow child is not one of those the cap counts
             return self.child((OVERFLOW,) * len(self.labelnames), like, False)
         detached: MetricBase | None = self.kept.get("detached")
         if detached is None:
@@ -456,6 +462,8 @@ class Family:
                     native.record(child.cell).flags |= REMOVED
         if child is None:
             return False
+        if values == (OVERFLOW,) * len(values):
+            self.spilled = 0
         self.functions.pop(child.cell, None)
         self.infos.pop(child.cell, None)
         for index in range(self.cells):
@@ -577,6 +585,9 @@ class MetricBase:
         self._family = family
         if observable:
             self.cell = family.child((), self, False)._address
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"{type(self).__name__} is neither copied nor pickled: a cell has one owner")
 
     def _exemplify(self, index: int, amount: float, labels: Any) -> None:
         """Keep the labels of an example of what one of the cells counts; metrics.py says how."""

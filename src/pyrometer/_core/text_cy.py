@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyrometer._core import _cython as cython
 else:
     try:
@@ -12,9 +14,9 @@ else:
         from pyrometer._core import _cython as cython  # noqa: F401
 
 
-def escape(value: str) -> bytes:
+def escape(value: Any) -> bytes:
     """A label value as the text formats write it: UTF-8, with escapes for backslash, quote and newline."""
-    raw = value.encode()
+    raw: bytes = value.encode()
     if b"\\" in raw or b'"' in raw or b"\n" in raw:
         return raw.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b'"', b'\\"')
     return raw
@@ -33,19 +35,18 @@ def text_of(value: object) -> str:
 
     A lone surrogate, which a client can send, becomes U+FFFD.
     """
-    result = str(value)
-    return replace_surrogates(result if type(result) is str else "".join((result, "")))
+    return replace_surrogates(str(value))
 
 
-def replace_surrogates(value: str) -> str:
-    """`value` with every surrogate code point replaced by U+FFFD, so that UTF-8 can hold it."""
-    if value.isascii():
-        return value
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return "".join(["\ufffd" if "\ud800" <= character <= "\udfff" else character for character in value])
-    return value
+def replace_surrogates(value: Any) -> str:
+    """The characters of a str with U+FFFD for every surrogate code point, so that UTF-8 can hold them."""
+    characters: str = str.__str__(value)
+    if not characters.isascii():
+        try:
+            characters.encode()
+        except UnicodeEncodeError:
+            return "".join(["\ufffd" if "\ud800" <= each <= "\udfff" else each for each in characters])
+    return characters
 
 
 def quoted(labelname: str) -> str:

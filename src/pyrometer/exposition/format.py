@@ -153,12 +153,13 @@ class Format:
 
     def _series(self, name: str, labels: Mapping[str, object]) -> str:
         """Name and labels as they begin a line."""
-        pairs = ",".join(
-            [
-                f'{escape_label_name(key, self.escaping)}="{escape(text_of(value)).decode()}"'
-                for key, value in sorted(labels.items())
-            ]
-        )
+        items = [
+            (escape_label_name(key, self.escaping), escape(text_of(value)).decode())
+            for key, value in sorted(labels.items())
+        ]
+        if len(dict(items)) != len(items):
+            raise ValueError(f"{name}: of the label names {', '.join(labels)} a page writes two alike")
+        pairs = ",".join([f'{key}="{value}"' for key, value in items])
         written = escape_metric_name(name, self.escaping)
         if self.escaping == ALLOW_UTF8 and not is_classic_metric_name(name):
             return f"{{{written}{',' if pairs else ''}{pairs}}}"
