@@ -12,7 +12,7 @@ import sys
 from setuptools import Extension, setup
 
 CORE = "src/pyrometer/_core"
-HOT_MODULES = ("text_cy", "arena_cy", "series_cy", "children_cy", "snapshot_cy", "render_cy")
+HOT_MODULES = ("text_cy", "arena_cy", "table_cy", "series_cy", "children_cy", "snapshot_cy", "render_cy")
 
 
 def wanted(variable: str) -> bool:

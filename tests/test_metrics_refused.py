@@ -267,9 +267,9 @@ def test_wrong_exemplar(kind: str, exemplar: Any, error: type[Exception], messag
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        ({"v": 1}, TypeError, "info \"build\": 'v' must have a str, got int: 1"),
-        ({"v": None}, TypeError, "info \"build\": 'v' must have a str, got NoneType: None"),
-        ({"v": b"1"}, TypeError, "info \"build\": 'v' must have a str, got bytes: b'1'"),
+        ({"v": 1}, TypeError, "info \"build\": label 'v' must have a str, got int: 1"),
+        ({"v": None}, TypeError, "info \"build\": label 'v' must have a str, got NoneType: None"),
+        ({"v": b"1"}, TypeError, "info \"build\": label 'v' must have a str, got bytes: b'1'"),
         ({5: "1"}, TypeError, 'info "build": a label name must be a str, got int: 5'),
         ({"": "1"}, ValueError, 'info "build": a label name must not be empty'),
         ({"__v": "1"}, ValueError, "info \"build\": label name '__v' begins with '__'"),

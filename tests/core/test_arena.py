@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from core.engine import Arena, Forked, Snapshot, child, counted, counter, page_of, run
 
@@ -165,3 +167,23 @@ print(made > 10, metric.labels(f"{0:01000000}")._read(), metric.labels("small").
 def test_page_of_an_empty_family() -> None:
     """A family without series has no lines."""
     assert page_of(counter("l")) == ""
+
+
+@pytest.mark.compiled
+def test_family_gives_its_records_back() -> None:
+    """A family that is gone, with labels or without, leaves its records to the families that stay in its arena."""
+    arena = Arena()
+    staying = counter("l", arena=arena)
+
+    def come_and_go() -> set[int]:
+        metric, plain = counter("l", arena=arena), counter(arena=arena)
+        plain.inc()
+        return {plain._address, *(child(metric, f"{number}")._address for number in range(100))}
+
+    used = come_and_go()
+    gc.collect()
+    for _ in range(10):
+        used |= come_and_go()
+        gc.collect()
+    assert len(used) == 101
+    assert child(staying, "a")._read() == 0

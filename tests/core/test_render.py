@@ -33,6 +33,7 @@ from prometheus_client.utils import floatToGoString
 
 from pyrometer._core import native
 from pyrometer._core.render_cy import number
+from pyrometer.families import Exemplar
 
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.1, 0.5, 1e-5, 9.9999e-5, 1e-4, 123456.0, 999999.0, 1e6, 1234567.5, 1e15, 1e16, 1e17]
 EDGES += [999999999999999.0, 999999999999.999, 1e12 - 0.001, 2.0**53, 2.0**53 + 2, 0.001, 0.0005, 1e22, 1e100, 1e-100]
@@ -150,6 +151,16 @@ def test_what_changes_after_rows_were_added() -> None:
     lines += [(b"x" * 10_000, b"", b"} ", VALUE, 0)] * 10
     texts[(series._address, 0)] = b"y" * 100_000
     assert page.finish() == b'c{l="a"} 0\n'
+
+
+def test_exemplars_are_those_of_the_snapshot() -> None:
+    """Exemplars that come while a page is being written do not change under the writer's hands."""
+    metric = counter("l")
+    series = child(metric, "a")
+    snapshot = Snapshot(metric._family)
+    metric._family.exemplars[(series._address, 0)] = Exemplar({}, 1.0)
+    assert snapshot.exemplars == {}
+    assert list(Snapshot(metric._family).exemplars) == [(series._address, 0)]
 
 
 def test_longest_numbers_fit() -> None:

@@ -158,7 +158,7 @@ def test_removal_and_making_again() -> None:
     assert list(counted(metric).items()) == [(("a",), 5), (("c",), 5), (("d",), 5), (("b",), 1)]
     assert metric._family.remove_where(lambda values: values[0] in "ad") == 2
     assert list(counted(metric)) == [("c",), ("b",)]
-    assert metric._family.remove_where(None) == 2 and counted(metric) == {} and metric._family.live == 0
+    assert metric._family.remove_where(None) == 2 and counted(metric) == {} and metric._family.table.live == 0
 
 
 def test_stale_child_counts_unseen() -> None:
@@ -218,7 +218,7 @@ def test_random_uses(seed: int) -> None:
             metric._family.remove_where(None)
             model.clear()
     assert list(counted(metric).items()) == list(model.items())
-    assert page_of(metric).count("\n") == len(model) == metric._family.live
+    assert page_of(metric).count("\n") == len(model) == metric._family.table.live
 
 
 def test_removal_while_others_count(often: None) -> None:

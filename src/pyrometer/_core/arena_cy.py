@@ -29,6 +29,7 @@ if cython.compiled:
     from cython.cimports.libc.string import memcpy, memset
     from cython.cimports.pyrometer._core.native import (
         HEAD,
+        SPARE,
         fetch_add,
         fork_count,
         head_of,
@@ -126,7 +127,7 @@ class Arena:
             spin_unlock(cython.address(self.busy))
             if cell == 0:
                 i = fetch_add(self.at, size)
-                if i + size > self.size:
+                if i + size + SPARE > self.size:
                     fetch_add(self.at, 0 - size)
                     raise MemoryError(f"arena: {self.size} bytes of address space are used up")
                 cell = self.at + i + HEAD

@@ -66,8 +66,11 @@ typedef struct {
 
 static inline pyro_head *pyro_head_of(size_t cell) { return (pyro_head *)(cell - sizeof(pyro_head)); }
 static inline uint32_t pyro_flags(size_t cell) { return __atomic_load_n(&pyro_head_of(cell)->flags, __ATOMIC_RELAXED); }
-static inline void pyro_set_flags(size_t cell, uint32_t flags) {
-    __atomic_store_n(&pyro_head_of(cell)->flags, flags, __ATOMIC_RELAXED);
+static inline void pyro_raise(size_t cell, uint32_t flags) {
+    __atomic_fetch_or(&pyro_head_of(cell)->flags, flags, __ATOMIC_RELAXED);
+}
+static inline void pyro_lower(size_t cell, uint32_t flags) {
+    __atomic_fetch_and(&pyro_head_of(cell)->flags, ~flags, __ATOMIC_RELAXED);
 }
 static inline uint32_t pyro_split(size_t cell) { return pyro_head_of(cell)->split; }
 static inline size_t pyro_created(size_t cell) { return (size_t)&pyro_head_of(cell)->created; }
@@ -150,20 +153,16 @@ static inline int pyro_utf8(PyObject *value, pyro_bytes *out, uint32_t *hash) {
     return 1;
 }
 
-/* `labels` is called with the vectorcall convention, so that no tuple and no dict is built for its arguments. */
-typedef PyObject *(*pyro_labels_t)(PyObject *, PyObject *const *, Py_ssize_t, PyObject *);
-static pyro_labels_t pyro_labels_body;
-static PyObject *pyro_labels(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
-    return pyro_labels_body(self, args, nargs, kwnames);
-}
-static PyMethodDef pyro_labels_def = {"labels", (PyCFunction)(void (*)(void))pyro_labels, METH_FASTCALL | METH_KEYWORDS,
-                                      NULL};
-static inline int pyro_install_labels(PyObject *type, void *body, const char *doc) {
-    pyro_labels_body = (pyro_labels_t)body;
-    pyro_labels_def.ml_doc = doc;
-    PyObject *method = PyDescr_NewMethod((PyTypeObject *)type, &pyro_labels_def);
+/* A method called with the vectorcall convention, for which neither a tuple nor a dict is built. It takes the place of
+ * the method of this name, which stays as the interpreted body. `definition` is the type's own and lives for ever. */
+static inline int pyro_install(PyObject *type, PyMethodDef *definition, const char *name, void *body, const char *doc) {
+    definition->ml_name = name;
+    definition->ml_meth = (PyCFunction)body;
+    definition->ml_flags = METH_FASTCALL | METH_KEYWORDS;
+    definition->ml_doc = doc;
+    PyObject *method = PyDescr_NewMethod((PyTypeObject *)type, definition);
     if (!method) return -1;
-    int failed = PyDict_SetItemString(((PyTypeObject *)type)->tp_dict, "labels", method);
+    int failed = PyDict_SetItemString(((PyTypeObject *)type)->tp_dict, name, method);
     Py_DECREF(method);
     PyType_Modified((PyTypeObject *)type);
     return failed;
@@ -173,21 +172,23 @@ static inline int pyro_install_labels(PyObject *type, void *body, const char *do
 
 #define PYRO_NUMBER_MAX 32 /* bytes: no number is longer */
 
-/* The shortest decimal digits that read back as v (finite, not negative), without trailing zeros; the value is
+/* Copy n bytes, sixteen at a time: up to fifteen bytes behind the end are read and written. Text in records and literals
+ * of a page have them to spare, and so has its buffer. */
+#define PYRO_SPARE 16
+static inline char *pyro_put(char *out, const char *from, size_t n) {
+    size_t i = 0;
+    do {
+        memcpy(out + i, from + i, 16);
+        i += 16;
+    } while (i < n);
+    return out + n;
+}
+
+/* The shortest decimal digits that read back as v (finite, positive), without trailing zeros; the value is
  * digits[0].digits[1]digits[2]... * 10^*exponent. */
 static inline int pyro_digits(double v, char *digits, int *exponent) {
     char text[40];
     int n = 0;
-    if (v < 1e12) { /* up to three decimals: an integer of thousandths, which is the common case and needs no search */
-        int64_t thousandths = (int64_t)(v * 1000.0 + 0.5);
-        if ((double)thousandths / 1000.0 == v) {
-            char *end = std::to_chars(digits, digits + 20, thousandths).ptr;
-            n = (int)(end - digits);
-            *exponent = n - 4;
-            while (n > 1 && digits[n - 1] == '0') n--;
-            return n;
-        }
-    }
 #if defined(__cpp_lib_to_chars)
     *std::to_chars(text, text + sizeof text, v, std::chars_format::scientific).ptr = 0;
 #else /* a C++ library without to_chars for floating point: the fewest digits that read back, as Python's repr */
@@ -210,23 +211,28 @@ static inline char *pyro_number(char *out, double v, int go) {
     if (v != v) return (char *)memcpy(out, "NaN", 3) + 3;
     if (std::isinf(v)) return (char *)memcpy(out, v > 0 ? "+Inf" : "-Inf", 4) + 4;
     bool negative = std::signbit(v);
-    if (!negative && !go && v < 1e15) {
-        int64_t integer = (int64_t)v;
-        if ((double)integer == v) return std::to_chars(out, out + 20, integer).ptr;
-    }
     if (negative) {
         *out++ = '-';
         v = -v;
     }
+    if (v < (go && !negative ? 1e6 : 1e12)) { /* up to three decimals is the common case, and needs no search */
+        int64_t thousandths = (int64_t)(v * 1000.0 + 0.5);
+        if ((double)thousandths / 1000.0 == v) {
+            int decimals = (int)(thousandths % 1000);
+            out = std::to_chars(out, out + 20, thousandths / 1000).ptr;
+            if (decimals || go) {
+                out[0] = '.';
+                out[1] = (char)('0' + decimals / 100);
+                out[2] = (char)('0' + decimals / 10 % 10);
+                out[3] = (char)('0' + decimals % 10);
+                out += decimals % 10 ? 4 : decimals % 100 ? 3 : 2;
+            }
+            return out;
+        }
+    }
     char digits[40];
     int exponent, n;
-    if (v == 0) {
-        digits[0] = '0';
-        n = 1;
-        exponent = 0;
-    } else {
-        n = pyro_digits(v, digits, &exponent);
-    }
+    n = pyro_digits(v, digits, &exponent);
     if (exponent < -4 || exponent >= 16 || (go && !negative && exponent >= 6)) {
         *out++ = digits[0];
         if (n > 1) {

@@ -21,7 +21,8 @@ cdef extern from "native.h":
         double created
     pyro_head* head_of "pyro_head_of"(size_t cell) noexcept nogil
     uint32_t flags "pyro_flags"(size_t cell) noexcept nogil
-    void set_flags "pyro_set_flags"(size_t cell, uint32_t flags) noexcept nogil
+    void raise_flags "pyro_raise"(size_t cell, uint32_t flags) noexcept nogil
+    void lower_flags "pyro_lower"(size_t cell, uint32_t flags) noexcept nogil
     uint32_t split "pyro_split"(size_t cell) noexcept nogil
     size_t created "pyro_created"(size_t cell) noexcept nogil
     size_t text_len "pyro_text_len"(size_t cell) noexcept nogil
@@ -39,7 +40,12 @@ cdef extern from "native.h":
     void spin_unlock "pyro_spin_unlock"(size_t* word) noexcept nogil
 
     bint utf8 "pyro_utf8"(PyObject* value, pyro_bytes* out, uint32_t* hash) noexcept
-    int install_labels "pyro_install_labels"(object type, void* body, const char* doc) except -1
+    ctypedef struct PyMethodDef:
+        pass
+    int install "pyro_install"(object type, PyMethodDef* definition, const char* name, void* body, const char* doc) except -1
+
+    size_t SPARE "PYRO_SPARE"
+    char* put "pyro_put"(char* out, const char* data, size_t n) noexcept nogil
 
     int NUMBER_MAX "PYRO_NUMBER_MAX"
     char* number "pyro_number"(char* out, double v, bint go) noexcept nogil

@@ -92,6 +92,16 @@ def flags(cell: int) -> int:
     return 0 if found is None else found.flags
 
 
+def raise_flags(cell: int, bits: int) -> None:
+    with lock:
+        _records[cell].flags |= bits
+
+
+def lower_flags(cell: int, bits: int) -> None:
+    with lock:
+        _records[cell].flags &= ~bits
+
+
 def load(cell: int) -> float:
     return _cells[cell // 8 - 1]
 

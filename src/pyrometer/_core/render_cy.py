@@ -24,12 +24,14 @@ if cython.compiled:
     from cython.cimports.libc.string import memcpy
     from cython.cimports.pyrometer._core.native import (
         NUMBER_MAX,
+        SPARE,
         bytes_data,
         drop,
         fill_soon,
         flags,
         load,
         new_bytes,
+        put,
         resize_bytes,
         split,
         text,
@@ -47,6 +49,7 @@ from pyrometer._core.arena_cy import RECORD_HIDDEN
 
 if cython.compiled:
     HIDDEN = cython.declare(cython.uint, RECORD_HIDDEN)
+    PADDING = b"\0" * SPARE
 
 VALUE = 0
 """Source of a line: a cell."""
@@ -181,11 +184,11 @@ class Page:
                         steps[i].nlines = lines.count
                         steps[i].examples = lines.examples
                         steps[i].nexamples = lines.nexamples
-                raw = new_bytes(cython.NULL, self.bound)
+                raw = new_bytes(cython.NULL, self.bound + SPARE)
                 out = bytes_data(raw)
                 end = out
                 with cython.nogil:
-                    fill_soon(out, self.bound)
+                    fill_soon(out, self.bound + SPARE)
                     for i in range(count):
                         end = _write_step(end, cython.address(steps[i]), go)
                 resize_bytes(cython.address(raw), end - out)
@@ -211,7 +214,8 @@ if cython.compiled:
 
         def __init__(self, lines: tuple, ordered: list) -> None:
             i: cython.Py_ssize_t = 0
-            self.kept = (lines, ordered)
+            padded: list = []
+            self.kept = (padded, ordered)
             self.count = len(lines)
             self.at = cython.cast(cython.pointer[Line], malloc((len(lines) + 1) * cython.sizeof(Line)))
             self.examples = cython.cast(cython.pointer[Example], malloc((len(ordered) + 1) * cython.sizeof(Example)))
@@ -227,15 +231,16 @@ if cython.compiled:
                 i += 1
             i = 0
             for head, extra, tail, source, cell in lines:
-                head_bytes: bytes = head
-                extra_bytes: bytes = extra
-                tail_bytes: bytes = tail
+                head_bytes: bytes = head + PADDING
+                extra_bytes: bytes = extra + PADDING
+                tail_bytes: bytes = tail + PADDING
+                padded += [head_bytes, extra_bytes, tail_bytes]
                 self.at[i].head = head_bytes
-                self.at[i].head_size = len(head_bytes)
+                self.at[i].head_size = len(head)
                 self.at[i].extra = extra_bytes
-                self.at[i].extra_size = len(extra_bytes)
+                self.at[i].extra_size = len(extra)
                 self.at[i].tail = tail_bytes
-                self.at[i].tail_size = len(tail_bytes)
+                self.at[i].tail_size = len(tail)
                 self.at[i].source = source
                 self.at[i].cell = 8 * cython.cast(cython.size_t, cell)
                 self.at[i].state = cell
@@ -244,14 +249,6 @@ if cython.compiled:
         def __dealloc__(self):
             free(self.at)
             free(self.examples)
-
-    @cython.cfunc
-    @cython.inline
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def _put(end: cython.p_char, data: cython.pointer[cython.const[cython.char]], size: cython.size_t) -> cython.p_char:
-        memcpy(end, data, size)
-        return end + size
 
     @cython.cfunc
     @cython.inline
@@ -266,15 +263,15 @@ if cython.compiled:
     ) -> cython.p_char:
         value: cython.double
         at: cython.size_t
-        end = _put(end, line.head, line.head_size)
+        end = put(end, line.head, line.head_size)
         if line.extra_size:
             at = split(cell)
-            end = _put(end, text(cell), at)
-            end = _put(end, line.extra, line.extra_size)
-            end = _put(end, text(cell) + at, text_len(cell) - at)
+            end = put(end, text(cell), at)
+            end = put(end, line.extra, line.extra_size)
+            end = put(end, text(cell) + at, text_len(cell) - at)
         else:
-            end = _put(end, text(cell), text_len(cell))
-        end = _put(end, line.tail, line.tail_size)
+            end = put(end, text(cell), text_len(cell))
+        end = put(end, line.tail, line.tail_size)
         if line.source == 0:
             value = load(cell + line.cell)
         elif line.source == 2:
@@ -317,7 +314,8 @@ if cython.compiled:
         total: cython.double
         example: cython.pointer[Example]
         if step.lines == cython.NULL:
-            return _put(end, step.literal, step.literal_size)
+            memcpy(end, step.literal, step.literal_size)
+            return end + step.literal_size
         for i in range(step.count):
             if flags(step.rows[i]) & HIDDEN:
                 continue
@@ -327,7 +325,8 @@ if cython.compiled:
                 if step.nexamples and (step.lines[j].source == 0 or step.lines[j].source == 2):
                     example = _example(step, step.rows[i], step.lines[j].cell // 8)
                     if example != cython.NULL:
-                        end = _put(end, example.text, example.size)
+                        memcpy(end, example.text, example.size)
+                        end += example.size
                 end[0] = 10
                 end += 1
         return end

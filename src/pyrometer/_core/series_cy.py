@@ -26,16 +26,17 @@ if cython.compiled:
     from cython.cimports.cpython.list import PyList_GET_SIZE
     from cython.cimports.cpython.object import PyObject
     from cython.cimports.libc.stdint import uint32_t
-    from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
-    from cython.cimports.libc.string import memcmp
+    from cython.cimports.libc.stdlib import free, malloc
     from cython.cimports.pyrometer._core.arena_cy import Arena
     from cython.cimports.pyrometer._core.native import created as created_at
     from cython.cimports.pyrometer._core.native import (
         flags,
-        install_labels,
+        PyMethodDef,
+        install,
         load,
+        lower_flags,
         pyro_bytes,
-        set_flags,
+        raise_flags,
         store,
         text,
         text_len,
@@ -43,21 +44,21 @@ if cython.compiled:
         tuple_size,
         utf8,
     )
+    from cython.cimports.pyrometer._core.table_cy import Table
 else:
     from pyrometer._core import native
     from pyrometer._core.arena_cy import Arena
-    from pyrometer._core.native import load, store
+    from pyrometer._core.native import load, lower_flags, raise_flags, store
+    from pyrometer._core.table_cy import Table
 
 from pyrometer._core.arena_cy import RECORD_ESCAPED, RECORD_HIDDEN, RECORD_REMOVED
 from pyrometer._core.text_cy import escape, quoted, text_of, unescape
 
 if cython.compiled:
-    ESCAPED = cython.declare(cython.uint, RECORD_ESCAPED)
     REMOVED = cython.declare(cython.uint, RECORD_REMOVED)
     HIDDEN = cython.declare(cython.uint, RECORD_HIDDEN)
-    GONE = cython.declare(cython.uint, 0xFFFFFFFF)
 else:
-    ESCAPED, REMOVED, HIDDEN = RECORD_ESCAPED, RECORD_REMOVED, RECORD_HIDDEN
+    REMOVED, HIDDEN = RECORD_REMOVED, RECORD_HIDDEN
 
 FAST_LABELS = 8
 """A family with more labels than this finds its children by their text."""
@@ -72,7 +73,7 @@ class Family:
     """One metric family: what it is called, and its series in the order in which they were first used.
 
     The garbage collector does not clear a family (children need its arena to the end), so what refers back to it lies
-    in containers, which are cleared: `children`, `functions`, `kept`.
+    in containers, which are cleared: the children's list, `functions`, `kept`.
 
     `lines` says what a page shows of a series: tuples (suffix, value of the extra label or None, source, cell), where
     source is one of VALUE, CREATED, BUCKET, COUNT, STATE of `render_cy`. Safe to use from many threads.
@@ -84,19 +85,17 @@ class Family:
             "arena",
             "bounds",
             "cells",
-            "children",
             "definition",
             "documentation",
             "exemplars",
             "extra_label",
             "functions",
             "kept",
-            "index",
             "infos",
             "kind",
             "labelnames",
             "literals",
-            "live",
+            "table",
             "max_series",
             "name",
             "nlabels",
@@ -107,7 +106,6 @@ class Family:
             "unit",
             "lines",
         )
-        children: list[MetricBase]
         definition: Any
         exemplars: dict[tuple[int, int], Exemplar]
         functions: dict[int, Any]
@@ -149,9 +147,8 @@ class Family:
         self.infos = {}
         self.definition = None
         self.kept = {}
-        self.live = 0
         self.spilled = 0
-        self.children = []
+        self.table = Table()
         self.nlabels = len(labelnames)
         # Pages list labels by name, whatever the order in which they were declared.
         self.order = tuple(sorted(range(len(labelnames)), key=labelnames.__getitem__))
@@ -164,9 +161,7 @@ class Family:
             self.bounds = cython.cast(
                 cython.pointer[cython.double], malloc(max(1, len(bounds)) * cython.sizeof(cython.double))
             )
-            self.mask = 7
-            self.slots = cython.cast(cython.pointer[Slot], calloc(8, cython.sizeof(Slot)))
-            if self.bounds == cython.NULL or self.slots == cython.NULL:
+            if self.bounds == cython.NULL:
                 raise MemoryError
             for i in range(len(bounds)):
                 self.bounds[i] = bounds[i]
@@ -178,7 +173,6 @@ class Family:
                     self.spans[i].size = len(literal)
         else:
             self.bounds = bounds
-            self.index: dict[bytes, MetricBase] = {}
 
     def __reduce__(self) -> Any:
         raise TypeError("a family is neither copied nor pickled: its cells are in one place")
@@ -186,158 +180,13 @@ class Family:
     if cython.compiled:
 
         def __dealloc__(self):
+            # No child is left that could count: they hold their family.
+            i: cython.Py_ssize_t
+            if self.table is not None and self.arena is not None:
+                for i in range(self.table.count):
+                    if self.table.rows[i]:
+                        self.arena.release(self.table.rows[i])
             free(self.bounds)
-            free(self.slots)
-            free(self.rows)
-
-        @cython.cfunc
-        @cython.exceptval(check=False)
-        def find(self, values: cython.pointer[pyro_bytes], hash: uint32_t) -> cython.Py_ssize_t:
-            """The row with these values (in the order of their declaration), or -1."""
-            place: cython.size_t = hash & self.mask
-            row: cython.size_t
-            i: cython.Py_ssize_t
-            n: cython.Py_ssize_t = self.nlabels
-            total: cython.size_t = 1
-            cell: cython.size_t
-            at: cython.p_char
-            span: cython.pointer[pyro_bytes]
-            for i in range(n):
-                total += self.spans[i].size + values[i].size
-            while self.slots[place].row:
-                if self.slots[place].hash == hash and self.slots[place].row != GONE:
-                    row = self.slots[place].row - 1
-                    cell = self.rows[row]
-                    if text_len(cell) == total and not flags(cell) & ESCAPED:
-                        at = text(cell)
-                        for i in range(n):
-                            span = cython.address(self.spans[i])
-                            if memcmp(at, span.data, span.size) != 0:
-                                break
-                            at += span.size
-                            span = cython.address(values[self.sorted_labels[i]])
-                            if memcmp(at, span.data, span.size) != 0:
-                                break
-                            at += span.size
-                        else:
-                            return row
-                place = (place + 1) & self.mask
-            return -1
-
-        @cython.cfunc
-        @cython.exceptval(check=False)
-        def find_text(self, label_text: bytes, hash: uint32_t) -> cython.Py_ssize_t:
-            """The row with this label text, or -1."""
-            place: cython.size_t = hash & self.mask
-            row: cython.size_t
-            cell: cython.size_t
-            length: cython.size_t = len(label_text)
-            wanted: cython.p_char = label_text
-            while self.slots[place].row:
-                if self.slots[place].hash == hash and self.slots[place].row != GONE:
-                    row = self.slots[place].row - 1
-                    cell = self.rows[row]
-                    if text_len(cell) == length and memcmp(text(cell), wanted, length) == 0:
-                        return row
-                place = (place + 1) & self.mask
-            return -1
-
-        @cython.cfunc
-        @cython.exceptval(check=False)
-        def place(self, hash: uint32_t, row: cython.size_t) -> cython.int:
-            at: cython.size_t = hash & self.mask
-            while self.slots[at].row:
-                at = (at + 1) & self.mask
-            self.slots[at].hash = hash
-            self.slots[at].row = row + 1
-            self.used += 1
-            return 0
-
-        @cython.cfunc
-        @cython.exceptval(-1, check=False)
-        def grow_slots(self) -> cython.int:
-            """Make room for one more; drops the slots of removed rows."""
-            old: cython.pointer[Slot] = self.slots
-            size: cython.size_t = self.mask + 1
-            i: cython.size_t
-            wanted: cython.size_t = 8
-            while wanted < (self.live + 1) * 2:
-                wanted *= 2
-            fresh = cython.cast(cython.pointer[Slot], calloc(wanted, cython.sizeof(Slot)))
-            if fresh == cython.NULL:
-                raise MemoryError
-            self.slots = fresh
-            self.mask = wanted - 1
-            self.used = 0
-            for i in range(size):
-                if old[i].row and old[i].row != GONE:
-                    self.place(old[i].hash, old[i].row - 1)
-            free(old)
-            return 0
-
-        @cython.cfunc
-        @cython.exceptval(-1, check=False)
-        def compact(self) -> cython.int:
-            """Close the holes that removed rows left, keeping the order of the others."""
-            moved = cython.cast(cython.pointer[uint32_t], malloc((self.count + 1) * cython.sizeof(uint32_t)))
-            i: cython.Py_ssize_t
-            n: cython.Py_ssize_t = 0
-            children: list = []
-            if moved == cython.NULL:
-                raise MemoryError
-            for i in range(self.count):
-                moved[i] = n
-                if self.rows[i]:
-                    self.rows[n] = self.rows[i]
-                    children.append(self.children[i])
-                    n += 1
-            place: cython.size_t
-            for place in range(self.mask + 1):
-                if self.slots[place].row and self.slots[place].row != GONE:
-                    self.slots[place].row = moved[self.slots[place].row - 1] + 1
-            free(moved)
-            self.count = n
-            self.children = children
-            return 0
-
-        @cython.cfunc
-        def insert(
-            self,
-            label_text: bytes,
-            hash: uint32_t,
-            record_flags: uint32_t,
-            split: cython.size_t,
-            created: cython.double,
-            child: MetricBase,
-        ) -> MetricBase:
-            """Add a series with its child, unless another thread was faster; returns the child that is there."""
-            row: cython.Py_ssize_t
-            grown: cython.pointer[cython.size_t]
-            with cython.critical_section(self):
-                row = self.find_text(label_text, hash)
-                if row >= 0:
-                    return cython.cast(MetricBase, self.children[row])
-                if self.count - self.live > 64 and self.count > 2 * self.live:
-                    self.compact()
-                if self.count == self.room:
-                    grown = cython.cast(
-                        cython.pointer[cython.size_t],
-                        realloc(self.rows, (self.room * 2 + 4) * cython.sizeof(cython.size_t)),
-                    )
-                    if grown == cython.NULL:
-                        raise MemoryError
-                    self.rows = grown
-                    self.room = self.room * 2 + 4
-                if (self.used + 1) * 3 > (self.mask + 1) * 2:
-                    self.grow_slots()
-                child.cell = self.arena.allocate(self.cells, label_text, len(label_text), record_flags, split, created)
-                self.rows[self.count] = child.cell
-                self.children.append(child)
-                self.place(hash, self.count)
-                self.count += 1
-                self.live += 1
-                self.text_bytes += len(label_text)
-                return child
 
     def child(self, values: tuple[str, ...], like: MetricBase, capped: bool = True) -> MetricBase:
         """The child for these values (exact str, in the order of declaration), made as `type(like)` if it is new.
@@ -345,36 +194,22 @@ class Family:
         Past `max_series` the overflow child, or one that no page shows.
         """
         label_text, record_flags, split = self.text(values)
-        found: MetricBase | None
-        if cython.compiled:
-            row: cython.Py_ssize_t
-            hash: cython.uint = _hash(values)
-            with cython.critical_section(self):
-                row = self.find_text(label_text, hash)
-                found = self.children[row] if row >= 0 else None
-        else:
-            found = self.index.get(label_text)
+        hash = _hash(values)
+        found: MetricBase | None = self.table.get(label_text, hash)
         if found is not None:
             return found
-        if capped and self.max_series is not None and self.live - self.spilled >= self.max_series:
+        if capped and self.max_series is not None and self.table.live - self.spilled >= self.max_series:
             return self.overflow(values, like)
         child: MetricBase = type(like).__new__(type(like))
         child._family = self
         # Milliseconds are exact enough for a counter's beginning, and are written without a search for digits.
         created: cython.double = round(time.time(), 3)
-        if cython.compiled:
-            return self.insert(label_text, hash, record_flags, split, created, child)
-        else:
-            with native.lock:
-                child.cell = self.arena.allocate(self.cells, label_text, 0, record_flags, split, created)
-                # A signal handler may have been faster, even under the lock.
-                found = self.index.setdefault(label_text, child)
-                if found is child:
-                    self.live += 1
-                else:
-                    self.arena.release(child.cell)
-                    child.cell = 0
-                return found
+        child.cell = self.arena.allocate(self.cells, label_text, len(label_text), record_flags, split, created)
+        found = self.table.insert(label_text, hash, child.cell, child)
+        if found is not child:  # another thread, or a signal handler, was faster
+            self.arena.release(child.cell)
+            child.cell = 0
+        return found
 
     def overflow(self, values: tuple[str, ...], like: MetricBase) -> MetricBase:
         """What stands in for a series past the cap; tells `on_overflow`, which counts it."""
@@ -434,34 +269,10 @@ class Family:
     def remove(self, values: tuple[str, ...]) -> bool:
         """Remove one series. Whoever holds its child may go on counting in it; no page shows that."""
         label_text = self.text(values)[0]
-        child: MetricBase | None = None
-        if cython.compiled:
-            row: cython.Py_ssize_t
-            cell: cython.size_t
-            hash: cython.uint = _hash(values)
-            place: cython.size_t = 0
-            with cython.critical_section(self):
-                row = self.find_text(label_text, hash)
-                if row >= 0:
-                    cell = self.rows[row]
-                    place = hash & self.mask
-                    while self.slots[place].row != row + 1:
-                        place = (place + 1) & self.mask
-                    self.slots[place].row = GONE
-                    self.rows[row] = 0
-                    self.live -= 1
-                    self.text_bytes -= text_len(cell)
-                    set_flags(cell, flags(cell) | REMOVED)
-                    child = self.children[row]
-                    self.children[row] = None
-        else:
-            with native.lock:
-                child = self.index.pop(label_text, None)
-                if child is not None:
-                    self.live -= 1
-                    native.record(child.cell).flags |= REMOVED
+        child: MetricBase | None = self.table.pop(label_text, _hash(values))
         if child is None:
             return False
+        raise_flags(child.cell, REMOVED)
         if values == (OVERFLOW,) * len(values):
             self.spilled = 0
         self.functions.pop(child.cell, None)
@@ -474,24 +285,14 @@ class Family:
 
     def series(self) -> list[tuple[MetricBase, tuple[str, ...]]]:
         """[(child, label values)] of every series, in the order of their making."""
-        with cython.critical_section(self):
-            if cython.compiled:
-                children: list[MetricBase] = [child for child in self.children if child is not None]
-            else:
-                children = list(self.index.values())
-        return [(child, child._labelvalues) for child in children]
+        return [(child, child._labelvalues) for child in self.table.all()]
 
     def hide(self, child: MetricBase, hidden: bool) -> None:
         """Leave a series out of pages, or show it again: its callback failed, or gave a value again."""
-        if cython.compiled:
-            with cython.critical_section(self):
-                if hidden:
-                    set_flags(child.cell, flags(child.cell) | HIDDEN)
-                else:
-                    set_flags(child.cell, flags(child.cell) & ~HIDDEN)
+        if hidden:
+            raise_flags(child.cell, HIDDEN)
         else:
-            record = native.record(child.cell)
-            record.flags = record.flags | HIDDEN if hidden else record.flags & ~HIDDEN
+            lower_flags(child.cell, HIDDEN)
 
 
 @cython.no_gc_clear
@@ -668,6 +469,7 @@ if cython.compiled:
         kwnames: cython.pointer[PyObject],
     ) -> object:
         family: Family = self._family
+        table: Table
         nk: cython.Py_ssize_t = 0
         n: cython.Py_ssize_t
         i: cython.Py_ssize_t
@@ -694,18 +496,28 @@ if cython.compiled:
                     if not utf8(args[j], cython.address(values[i]), cython.address(hash)):
                         break
                 else:
-                    with cython.critical_section(family):
-                        row = family.find(values, hash)
-                        if 0 <= row < PyList_GET_SIZE(family.children):
-                            return family.children[row]
+                    table = family.table
+                    with cython.critical_section(table):
+                        row = table.find(family.spans, values, family.sorted_labels, n, hash)
+                        if 0 <= row < PyList_GET_SIZE(table.children):  # the garbage collector may have cleared it
+                            return table.children[row]
         given: tuple = tuple([cython.cast(object, args[i]) for i in range(nargs)])
         named: dict = {}
         for i in range(nk):
             named[cython.cast(object, tuple_item(kwnames, i))] = cython.cast(object, args[nargs + i])
         return self._labels(given, named)
 
-    install_labels(
+    _labels_definition = cython.declare(PyMethodDef)
+    install(
         MetricBase,
+        cython.address(_labels_definition),
+        b"labels",
         cython.cast(cython.p_void, _labels_fast),
         b"labels(*values, **named)\n--\n\nThe child for these label values, made at first use.",
     )
+
+else:
+
+    def _hash(_values: tuple[str, ...]) -> int:
+        """A dict has hashes of its own."""
+        return 0

@@ -7,5 +7,6 @@ cdef class Snapshot:
     cdef size_t* rows
     cdef size_t text_bytes
     cdef size_t entered
+    cdef bint reading
     cdef list cell_list
     cdef readonly dict exemplars

@@ -14,10 +14,11 @@ else:
 
 if cython.compiled:
     from cython.cimports.libc.stdlib import free, malloc
-    from cython.cimports.libc.string import memcpy
+    from cython.cimports.libc.string import memset
     from cython.cimports.pyrometer._core.native import created as created_at
     from cython.cimports.pyrometer._core.native import flags, load, text, text_len
     from cython.cimports.pyrometer._core.series_cy import Family
+    from cython.cimports.pyrometer._core.table_cy import Table
 else:
     from pyrometer._core import native
     from pyrometer._core.native import load
@@ -44,43 +45,44 @@ class Snapshot:
 
     def __init__(self, family: Family) -> None:
         self.family = family
-        self.exemplars = dict(family.exemplars) if family.exemplars else family.exemplars
+        self.exemplars = dict(family.exemplars)
         if cython.compiled:
             i: cython.Py_ssize_t
             n: cython.Py_ssize_t = 0
             cell: cython.size_t
-            with cython.critical_section(family):
-                self.entered = family.arena.enter()
+            table: Table = family.table
+            room: cython.Py_ssize_t = -1
+            while room < table.live:
+                room = table.live + table.live // 8 + 16
+                free(self.rows)
                 self.rows = cython.cast(
-                    cython.pointer[cython.size_t], malloc((family.live + 1) * cython.sizeof(cython.size_t))
+                    cython.pointer[cython.size_t], malloc(room * cython.sizeof(cython.size_t))
                 )
                 if self.rows == cython.NULL:
                     raise MemoryError
-                if family.live == family.count:
-                    n = family.count
-                    if n:
-                        memcpy(self.rows, family.rows, n * cython.sizeof(cython.size_t))
-                else:
-                    for i in range(family.count):
-                        cell = family.rows[i]
-                        if cell:
-                            self.rows[n] = cell
-                            n += 1
+                with cython.nogil:  # touched here, the memory costs those who wait for the lock nothing
+                    memset(self.rows, 0, room * cython.sizeof(cython.size_t))
+            with cython.critical_section(table):
+                self.entered = family.arena.enter()
+                self.reading = True
+                for i in range(table.count):
+                    cell = table.rows[i]
+                    if cell and n < room:
+                        self.rows[n] = cell
+                        n += 1
                 self.count = n
-                self.text_bytes = family.text_bytes
+                self.text_bytes = table.text_bytes
         else:
-            with native.lock:
-                # Held, they keep their records.
-                self.children = list(family.index.values())
+            self.children = family.table.all()  # which, held, keep their records
             self.cell_list = [child.cell for child in self.children]
             self.count = len(self.cell_list)
 
     if cython.compiled:
 
         def __dealloc__(self):
-            if self.rows != cython.NULL:
+            if self.reading:
                 self.family.arena.leave(self.entered)
-                free(self.rows)
+            free(self.rows)
 
     def __len__(self) -> int:
         return self.count
