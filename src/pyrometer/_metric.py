@@ -96,9 +96,9 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
                 self._attach(family, observable)
                 registry.register(self)
         elif registry is None:
-            self._attach(family_in(Arena()), observable)
+            self._attach(family_in(_loose_arena()), observable)
         elif hasattr(registry, "register"):  # a registry of another library: our metrics are collectors to it
-            self._attach(family_in(Arena()), observable)
+            self._attach(family_in(_loose_arena()), observable)
             registry.register(self)
         else:
             raise TypeError(
@@ -196,6 +196,16 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
 
     def __repr__(self) -> str:
         return f"{type(self).__module__}.{type(self).__name__}({self._family.name})"
+
+
+_loose: list[Arena] = []
+
+
+def _loose_arena() -> Arena:
+    """The memory of families that belong to no registry of ours: one for all, to which each gives back its records."""
+    if not _loose:
+        _loose.append(Arena())
+    return _loose[0]
 
 
 def _same(cls: type, definition: Definition, other: Any) -> Family:

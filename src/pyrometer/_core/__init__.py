@@ -27,10 +27,23 @@ def _interpret() -> None:
         spec.loader.exec_module(module)
 
 
-if os.environ.get("PYROMETER_NO_EXT", "") not in ("", "0"):
+def _load() -> bool:
+    """Load the hot modules, all compiled or all interpreted; returns whether they are compiled."""
+    import importlib
+    import sys
+
+    names = [f"{__name__}.{name}" for name in HOT_MODULES]
+    if os.environ.get("PYROMETER_NO_EXT", "") in ("", "0"):
+        try:
+            if not any(str(importlib.import_module(name).__file__).endswith(".py") for name in names):
+                return True
+        except ImportError:
+            pass
+        for name in names:  # some are compiled and others are not, which cannot work together
+            sys.modules.pop(name, None)
     _interpret()
+    return False
 
-from pyrometer._core import arena_cy  # noqa: E402
 
-COMPILED: bool = not arena_cy.__file__.endswith(".py")
+COMPILED: bool = _load()
 """Whether the engine is compiled. Interpreted, it is slower, and right in one process."""

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyrometer._core import _cython as cython
 else:
     try:
@@ -30,7 +32,6 @@ if cython.compiled:
     from cython.cimports.pyrometer._core.native import (
         HEAD,
         SPARE,
-        fetch_add,
         fork_count,
         head_of,
         map_memory,
@@ -38,6 +39,7 @@ if cython.compiled:
         spin_lock,
         spin_unlock,
         store,
+        take,
         text,
         unmap_memory,
         watch_forks,
@@ -68,7 +70,7 @@ class Arena:
     """
 
     if not cython.compiled:
-        __slots__ = ("heap",)
+        __slots__ = ("held",)
 
     def __cinit__(self) -> None:
         if cython.compiled:
@@ -86,15 +88,22 @@ class Arena:
     if not cython.compiled:
 
         def __init__(self) -> None:
-            self.heap = native.Heap()
+            self.held: set[int] = set()
 
         def allocate(
             self, cells: int, label_text: bytes, length: int, record_flags: int, split: int, created: float
         ) -> int:
-            return self.heap.allocate(cells, label_text, record_flags, split, created)
+            cell = native.allocate(cells, label_text, record_flags, split, created)
+            self.held.add(cell)
+            return cell
 
         def release(self, cell: int) -> None:
-            self.heap.release(cell)
+            self.held.discard(cell)
+            native.release(cell)
+
+        def __del__(self, release: Callable[[int], None] = native.release) -> None:
+            for cell in self.held:
+                release(cell)
 
     else:
 
@@ -126,9 +135,8 @@ class Arena:
                 self.free[index] = word(cell)
             spin_unlock(cython.address(self.busy))
             if cell == 0:
-                i = fetch_add(self.at, size)
-                if i + size + SPARE > self.size:
-                    fetch_add(self.at, 0 - size)
+                i = take(self.at, size, self.size - SPARE)
+                if i == 0:
                     raise MemoryError(f"arena: {self.size} bytes of address space are used up")
                 cell = self.at + i + HEAD
             head = head_of(cell)

@@ -12,17 +12,17 @@ class ForkSafeLock:
     The process is asked for its id at each entry: hooks for forks are not run by every server that forks.
     """
 
-    __slots__ = ("_lock", "_pid")
+    __slots__ = ("_locks",)
 
     def __init__(self) -> None:
-        self._lock = RLock()
-        self._pid = getpid()
+        # One for each process, its own and those it was forked from; `setdefault` is atomic.
+        self._locks = {getpid(): RLock()}
 
     def __enter__(self) -> None:
-        if self._pid != getpid():
-            self._lock = RLock()
-            self._pid = getpid()
-        self._lock.acquire()
+        pid = getpid()
+        (self._locks.get(pid) or self._locks.setdefault(pid, RLock())).acquire()
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        lock = self._locks.get(getpid())
+        if lock is not None:  # none: the fork was inside the block, and what was taken is its parent's
+            lock.release()

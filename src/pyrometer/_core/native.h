@@ -104,25 +104,34 @@ static inline void pyro_fill_soon(char *at, size_t size) {
     (void)at, (void)size;
 #endif
 }
-static inline size_t pyro_fetch_add(size_t at, size_t n) { return __atomic_fetch_add((size_t *)at, n, __ATOMIC_RELAXED); }
+/* Take n bytes of those counted by the word at `at`, of which there are `limit`: their offset, 0 if too few are left. */
+static inline size_t pyro_take(size_t at, size_t n, size_t limit) {
+    size_t used = __atomic_load_n((size_t *)at, __ATOMIC_RELAXED);
+    do {
+        if (n > limit || used > limit - n) return 0;
+    } while (!__atomic_compare_exchange_n((size_t *)at, &used, used + n, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return used;
+}
 
 static inline size_t pyro_word(size_t at) { return *(size_t *)at; }
 static inline void pyro_set_word(size_t at, size_t value) { *(size_t *)at = value; }
 
-/* Forks are counted in the child and in the parent (os.register_at_fork is not run by every server). */
-static size_t pyro_forks = 1;
-static void pyro_count_fork(void) { pyro_forks++; }
-static inline void pyro_watch_forks(void) { pthread_atfork(NULL, pyro_count_fork, pyro_count_fork); }
+/* Forks are counted in the child and in the parent (os.register_at_fork is not run by every server); generations of
+ * processes in the child alone. */
+static size_t pyro_forks = 1, pyro_generation = 1;
+static void pyro_forked_parent(void) { pyro_forks++; }
+static void pyro_forked_child(void) { pyro_forks++, pyro_generation++; }
+static inline void pyro_watch_forks(void) { pthread_atfork(NULL, pyro_forked_parent, pyro_forked_child); }
 static inline size_t pyro_fork_count(void) { return pyro_forks; }
 
-/* A lock for a few instructions that run no Python. It holds the fork count of its holder, so that a lock which was
+/* A lock for a few instructions that run no Python. It holds the generation of its holder, so that a lock which was
  * held by another thread while the process forked is free in the child. */
 static inline void pyro_spin_lock(size_t *word) {
     for (;;) {
         size_t held = 0;
-        if (__atomic_compare_exchange_n(word, &held, pyro_forks, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
-        if (held != pyro_forks &&
-            __atomic_compare_exchange_n(word, &held, pyro_forks, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
+        if (__atomic_compare_exchange_n(word, &held, pyro_generation, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
+        if (held != pyro_generation &&
+            __atomic_compare_exchange_n(word, &held, pyro_generation, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
     }
 }
 static inline void pyro_spin_unlock(size_t *word) { __atomic_store_n(word, (size_t)0, __ATOMIC_RELEASE); }

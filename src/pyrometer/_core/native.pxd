@@ -31,7 +31,7 @@ cdef extern from "native.h":
     size_t map_memory "pyro_map"(size_t* size) noexcept nogil
     void unmap_memory "pyro_unmap"(size_t at, size_t size) noexcept nogil
     void fill_soon "pyro_fill_soon"(char* at, size_t size) noexcept nogil
-    size_t fetch_add "pyro_fetch_add"(size_t at, size_t n) noexcept nogil
+    size_t take "pyro_take"(size_t at, size_t n, size_t limit) noexcept nogil
     size_t word "pyro_word"(size_t at) noexcept nogil
     void set_word "pyro_set_word"(size_t at, size_t value) noexcept nogil
     void watch_forks "pyro_watch_forks"() noexcept nogil

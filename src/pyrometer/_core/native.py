@@ -10,7 +10,6 @@ lock = ForkSafeLock()
 _cells: list[float] = []
 _records: dict[int, Record] = {}
 _free: dict[int, list[int]] = {}
-_owned: dict[int, set[int]] = {}
 
 
 class Record:
@@ -24,34 +23,6 @@ class Record:
         self.flags = flags
         self.split = split
         self.created = created
-
-
-class Heap:
-    """The records of an arena, given back with it.
-
-    Without an attribute it is nothing that the garbage collector tracks, so it outlives the finalizers of the garbage
-    that it belongs to: those may still read cells.
-    """
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        _owned[id(self)] = set()
-
-    def allocate(self, cells: int, label_text: bytes, record_flags: int, split: int, created: float) -> int:
-        """Hand out a record; returns its address, which is never 0."""
-        cell = allocate(cells, label_text, record_flags, split, created)
-        _owned[id(self)].add(cell)
-        return cell
-
-    def release(self, cell: int) -> None:
-        """Take a record back."""
-        _owned[id(self)].discard(cell)
-        release(cell)
-
-    def __del__(self) -> None:
-        for cell in _owned.pop(id(self)):
-            release(cell)
 
 
 def allocate(cells: int, label_text: bytes, record_flags: int, split: int, created: float) -> int:
@@ -76,7 +47,8 @@ def release(cell: int) -> None:
 
 
 def record(cell: int) -> Record:
-    return _records[cell]
+    """A record; an empty one where it was given back, which a finalizer may find (garbage ends in any order)."""
+    return _records.get(cell) or Record(0, b"", 0, 0, 0.0)
 
 
 def real(value: object) -> float:
@@ -87,19 +59,17 @@ def real(value: object) -> float:
 
 
 def flags(cell: int) -> int:
-    """The flags of a record; 0 for one that was given back."""
-    found = _records.get(cell)
-    return 0 if found is None else found.flags
+    return record(cell).flags
 
 
 def raise_flags(cell: int, bits: int) -> None:
     with lock:
-        _records[cell].flags |= bits
+        record(cell).flags |= bits
 
 
 def lower_flags(cell: int, bits: int) -> None:
     with lock:
-        _records[cell].flags &= ~bits
+        record(cell).flags &= ~bits
 
 
 def load(cell: int) -> float:

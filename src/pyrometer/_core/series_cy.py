@@ -28,10 +28,9 @@ if cython.compiled:
     from cython.cimports.libc.stdint import uint32_t
     from cython.cimports.libc.stdlib import free, malloc
     from cython.cimports.pyrometer._core.arena_cy import Arena
-    from cython.cimports.pyrometer._core.native import created as created_at
     from cython.cimports.pyrometer._core.native import (
-        flags,
         PyMethodDef,
+        flags,
         install,
         load,
         lower_flags,
@@ -44,6 +43,7 @@ if cython.compiled:
         tuple_size,
         utf8,
     )
+    from cython.cimports.pyrometer._core.native import created as created_at
     from cython.cimports.pyrometer._core.table_cy import Table
 else:
     from pyrometer._core import native
@@ -205,10 +205,12 @@ class Family:
         # Milliseconds are exact enough for a counter's beginning, and are written without a search for digits.
         created: cython.double = round(time.time(), 3)
         child.cell = self.arena.allocate(self.cells, label_text, len(label_text), record_flags, split, created)
-        found = self.table.insert(label_text, hash, child.cell, child)
-        if found is not child:  # another thread, or a signal handler, was faster
-            self.arena.release(child.cell)
-            child.cell = 0
+        try:
+            found = self.table.insert(label_text, hash, child.cell, child)
+        finally:
+            if found is not child:  # another thread or a signal handler was faster, or there was no memory
+                self.arena.release(child.cell)
+                child.cell = 0
         return found
 
     def overflow(self, values: tuple[str, ...], like: MetricBase) -> MetricBase:
@@ -223,8 +225,9 @@ class Family:
             detached = type(like).__new__(type(like))
             detached._family = self
             label_text = self.text((OVERFLOW,) * len(self.labelnames))[0]
-            detached.cell = self.arena.allocate(self.cells, label_text, len(label_text), RECORD_HIDDEN, 0, 0.0)
-            self.kept["detached"] = detached
+            # Removed from the start: no page has it, and it is given back with its child.
+            detached.cell = self.arena.allocate(self.cells, label_text, len(label_text), RECORD_REMOVED, 0, 0.0)
+            detached = self.kept.setdefault("detached", detached)
         return detached
 
     def text(self, values: tuple[str, ...]) -> tuple[bytes, int, int]:
@@ -250,6 +253,8 @@ class Family:
         """The label values in a label text, in the order of their declaration."""
         found: list[str] = [""] * len(self.labelnames)
         at = 0
+        if not label_text:  # a family without labels; interpreted, also a record that went before its child
+            return tuple(found)
         for literal, i in zip(self.literals, self.order):
             at += len(literal)
             end = at
@@ -268,6 +273,8 @@ class Family:
 
     def remove(self, values: tuple[str, ...]) -> bool:
         """Remove one series. Whoever holds its child may go on counting in it; no page shows that."""
+        if not self.labelnames:
+            return False
         label_text = self.text(values)[0]
         child: MetricBase | None = self.table.pop(label_text, _hash(values))
         if child is None:
@@ -313,8 +320,9 @@ class MetricBase:
             self.cell = 0
             return self
 
-        def __del__(self) -> None:
-            if self._removed:
+        # What it needs is bound here: at the end of the interpreter, names of modules are gone before objects are.
+        def __del__(self, flags: Callable[[int], int] = native.flags, removed: int = REMOVED) -> None:
+            if self.cell and flags(self.cell) & removed:
                 self._family.arena.release(self.cell)
 
     else:

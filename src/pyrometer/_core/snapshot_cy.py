@@ -55,9 +55,7 @@ class Snapshot:
             while room < table.live:
                 room = table.live + table.live // 8 + 16
                 free(self.rows)
-                self.rows = cython.cast(
-                    cython.pointer[cython.size_t], malloc(room * cython.sizeof(cython.size_t))
-                )
+                self.rows = cython.cast(cython.pointer[cython.size_t], malloc(room * cython.sizeof(cython.size_t)))
                 if self.rows == cython.NULL:
                     raise MemoryError
                 with cython.nogil:  # touched here, the memory costs those who wait for the lock nothing
