@@ -14,6 +14,8 @@ Interpreted, the records live in a list of this process (`native.py`), with the 
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,9 +103,11 @@ class Arena:
             self.held.discard(cell)
             native.release(cell)
 
-        def __del__(self, release: Callable[[int], None] = native.release) -> None:
-            for cell in self.held:
-                release(cell)
+        # At the end of the interpreter, names of modules are gone before objects are.
+        def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+            if not ending():
+                for cell in self.held:
+                    native.release(cell)
 
     else:
 

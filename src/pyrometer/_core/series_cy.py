@@ -7,6 +7,7 @@ exact `str` values without a character that needs an escape go that way; every o
 
 from __future__ import annotations
 
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -320,9 +321,9 @@ class MetricBase:
             self.cell = 0
             return self
 
-        # What it needs is bound here: at the end of the interpreter, names of modules are gone before objects are.
-        def __del__(self, flags: Callable[[int], int] = native.flags, removed: int = REMOVED) -> None:
-            if self.cell and flags(self.cell) & removed:
+        # At the end of the interpreter, names of modules are gone before objects are.
+        def __del__(self, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+            if not ending() and self._removed:
                 self._family.arena.release(self.cell)
 
     else:
