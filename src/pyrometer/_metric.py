@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrometer._core.arena_cy import Arena
-from pyrometer._core.series_cy import Family, MetricBase
+from pyrometer._core.series_cy import Family, MetricBase, own_methods
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._core.text_cy import text_of
 from pyrometer.registry import CollectorRegistry, DuplicateTimeseries, family_of
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
 
 class _MetricType(type):
-    """Makes the second definition of a metric give the first one's object."""
+    """Makes the second definition of a metric give the first one's object, and a class of metrics fast to call."""
 
     if not TYPE_CHECKING:
+
+        def __init__(cls, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            own_methods(cls, ("labels", "inc", "dec", "set", "observe"))
 
         def __call__(cls, *args, **kwargs):
             family = super().__call__(*args, **kwargs)._family

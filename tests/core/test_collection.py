@@ -135,7 +135,7 @@ def test_resurrection() -> None:
     saved: list[Counter] = []
 
     class Saved(Counter):
-        def __del__(self) -> None:
+        def __del__(self) -> None:  # type: ignore[override]
             if self._address == address and not saved:
                 saved.append(self)
 

@@ -177,6 +177,15 @@ static inline int pyro_install(PyObject *type, PyMethodDef *definition, const ch
     return failed;
 }
 
+/* The same method as the type's own: an interpreter that knows the type of `self` calls such a one directly. */
+static inline PyObject *pyro_own_method(PyObject *type, PyObject *method) {
+    if (!Py_IS_TYPE(method, &PyMethodDescr_Type)) {
+        Py_INCREF(method);
+        return method;
+    }
+    return PyDescr_NewMethod((PyTypeObject *)type, ((PyMethodDescrObject *)method)->d_method);
+}
+
 /* ---- numbers --------------------------------------------------------------------------------------------------- */
 
 #define PYRO_NUMBER_MAX 32 /* bytes: no number is longer */

@@ -44,6 +44,8 @@ cdef extern from "native.h":
         pass
     int install "pyro_install"(object type, PyMethodDef* definition, const char* name, void* body, const char* doc) except -1
 
+    object own_method "pyro_own_method"(object type, object method)
+
     size_t SPARE "PYRO_SPARE"
     char* put "pyro_put"(char* out, const char* data, size_t n) noexcept nogil
 
