@@ -138,9 +138,14 @@ class Run:
         waiter.exception()  # asked for here, else the loop reports it as never retrieved
 
     def abandon(self) -> None:
-        """End a run whose coroutine was never begun."""
-        if self.coroutine is not None:
-            self.coroutine.close()
-            if hasattr(self._begun, "close"):  # a coroutine; an async generator that was not begun holds nothing
-                self._begun.close()
+        """End a run whose coroutine will not be awaited any more; nothing for one that has an outcome.
+
+        A task that is cancelled before its first step never enters its coroutine, which then cannot say so itself.
+        """
+        if self.coroutine is None or self._future.done():
+            return
+        self.coroutine.close()
+        if hasattr(self._begun, "close"):  # a coroutine; an async generator that was not begun holds nothing
+            self._begun.close()
+        if not self._future.done():
             self.flight._land(self._future, None, GeneratorExit())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._flight import Flight, Interrupted
 from pyrometer._kinds import series_names
+from pyrometer._names import UNDERSCORES, escape_metric_name
 from pyrometer._policy import Policy
 from pyrometer._snapshots import metric_of
 from pyrometer.registry import family_of
@@ -49,9 +50,7 @@ class Scrape:
         outcomes: dict[Flight, Any] = {}
         for _ in range(_ATTEMPTS):
             runs = self._begin(outcomes)
-            coroutines = [run.coroutine for run in runs if run.coroutine is not None]
-            if coroutines:
-                _run_apart(coroutines)
+            _run_apart(runs)
             if self._note(runs, outcomes):
                 break
         return self._items(outcomes)
@@ -66,9 +65,12 @@ class Scrape:
             try:
                 runs = await asyncio.shield(begun)
             except asyncio.CancelledError:
-                begun.add_done_callback(_abandon)
+                begun.add_done_callback(_abandon_begun)
                 raise
-            await asyncio.gather(*[run.coroutine for run in runs if run.coroutine is not None])
+            try:
+                await asyncio.gather(*[run.coroutine for run in runs if run.coroutine is not None])
+            finally:
+                _abandon(runs)
             for run in runs:
                 await run.landed()
             if self._note(runs, outcomes):
@@ -105,7 +107,7 @@ class Scrape:
     def _begin(self, outcomes: dict[Flight, Any]) -> list[Run]:
         """Begin or join a run of everything that has no outcome yet."""
         flights = [flight for collector in self._collectors for flight in self.registry._flights_of(collector)]
-        return [flight.begin() for flight in dict.fromkeys(flights) if flight not in outcomes]
+        return _begin_all([flight for flight in dict.fromkeys(flights) if flight not in outcomes])
 
     def _note(self, runs: list[Run], outcomes: dict[Flight, Any]) -> bool:
         """Keep the outcomes of runs; whether no run was interrupted together with another scrape."""
@@ -152,11 +154,12 @@ class Scrape:
             metric = whole if self.names is None else whole._restricted_metric(self.names)
             if metric is None:
                 continue
-            other = self.registry._other_with(whole, collector) or taken.get(whole.name)
+            written = [escape_metric_name(name, UNDERSCORES) for name in series_names(whole.name, whole.type)]
+            other = self.registry._other_with(whole, collector) or next((taken[n] for n in written if n in taken), None)
             if other is self.registry.itself:
                 self._inner.append(metric)
             elif other is None:
-                taken.update(dict.fromkeys(series_names(whole.name, whole.type), flight.label))
+                taken.update(dict.fromkeys(written, flight.label))
                 yield metric
             elif other not in self.registry.default_collectors.values():
                 self.failed(
@@ -179,10 +182,8 @@ def metrics_of(items: list[Item], names: Collection[str] | None, *, created_seri
 
 def land(flights: list[Flight]) -> list[Any]:
     """Run flights outside a scrape; returns their results, or raises the first failure."""
-    runs = [flight.begin() for flight in flights]
-    coroutines = [run.coroutine for run in runs if run.coroutine is not None]
-    if coroutines:
-        _run_apart(coroutines)
+    runs = _begin_all(flights)
+    _run_apart(runs)
     outcomes = [run.outcome() for run in runs]
     for outcome in outcomes:
         if isinstance(outcome, Exception):
@@ -190,15 +191,41 @@ def land(flights: list[Flight]) -> list[Any]:
     return outcomes
 
 
-def _abandon(begun: asyncio.Future[list[Run]]) -> None:
-    """A scrape was cancelled while it began its runs: nobody will await them."""
+def _begin_all(flights: list[Flight]) -> list[Run]:
+    """Begin or join a run of each."""
+    runs: list[Run] = []
+    try:
+        for flight in flights:
+            runs.append(flight.begin())
+    except BaseException:  # the program is ending in one of them
+        _abandon(runs)
+        raise
+    return runs
+
+
+def _abandon(runs: list[Run]) -> None:
+    """Nobody will await these any more."""
+    for run in runs:
+        run.abandon()
+
+
+def _abandon_begun(begun: asyncio.Future[list[Run]]) -> None:
+    """A scrape was cancelled while it began its runs."""
     if not begun.cancelled() and begun.exception() is None:
-        for run in begun.result():
-            run.abandon()
+        _abandon(begun.result())
 
 
-def _run_apart(coroutines: list[Coroutine[Any, Any, None]]) -> None:
-    """Run coroutines side by side on a private loop: in this thread, or in another if a loop runs in this one."""
+def _run_apart(runs: list[Run]) -> None:
+    """Await what runs have to await, side by side on a private loop: in this thread, or in another if one runs here."""
+    coroutines = [run.coroutine for run in runs if run.coroutine is not None]
+    if coroutines:
+        try:
+            _await_apart(coroutines)
+        finally:
+            _abandon(runs)
+
+
+def _await_apart(coroutines: list[Coroutine[Any, Any, None]]) -> None:
     import asyncio
     import contextvars
     import threading
