@@ -377,7 +377,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
         subprocess.run([*new, *files, *options], check=True, capture_output=True, timeout=60)
         return pem, key
 
-    authority, authority_key = make("authority")
+    # What Python 3.13 and later ask of an authority.
+    authority, authority_key = make("authority", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
     signed = ["-CA", authority, "-CAkey", authority_key, "-addext", "basicConstraints=critical,CA:FALSE"]
     server, server_key = make("server", *signed, "-addext", f"subjectAltName=IP:{HOST}")
     client, client_key = make("client", *signed)
