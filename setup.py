@@ -25,7 +25,7 @@ def extensions() -> list[Extension]:
         return []
     from Cython.Build import cythonize
 
-    return cythonize(  # type: ignore[no-any-return]
+    made: list[Extension] = cythonize(
         [
             Extension(
                 f"pyrometer._core.{name}",
@@ -34,7 +34,6 @@ def extensions() -> list[Extension]:
                 depends=[f"{CORE}/native.h", f"{CORE}/native.pxd"],
                 include_dirs=[CORE],
                 extra_compile_args=["-std=c++17", "-O3", "-g0", "-fvisibility=hidden", "-Wno-sign-compare"],
-                optional=not wanted("PYROMETER_REQUIRE_EXT"),
             )
             for name in HOT_MODULES
         ],
@@ -54,6 +53,9 @@ def extensions() -> list[Extension]:
             "embedsignature.format": "clinic",
         },
     )
+    for extension in made:  # cythonize() forgets it
+        extension.optional = not wanted("PYROMETER_REQUIRE_EXT")
+    return made
 
 
 setup(ext_modules=extensions())

@@ -344,7 +344,7 @@ def test_many_removals(kind: Any) -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda c: c.remove("1"), ValueError, "has 2 labels (a, b), got 1 values to remove: ('1',)"),
+        (lambda c: c.remove("1"), ValueError, "has 2 labels (a, b), got 1 value to remove: ('1',)"),
         (lambda c: c.remove("1", "2", "3"), ValueError, "got 3 values to remove: ('1', '2', '3')"),
         (lambda c: c.remove_by_labels({"z": "1"}), ValueError, "has labels a, b, got ['z'] to remove by"),
         (lambda c: c.remove_by_labels(["a"]), TypeError, "takes a mapping of label names to values, got ['a']"),

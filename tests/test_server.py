@@ -258,7 +258,7 @@ def test_a_bad_address(registry: CollectorRegistry) -> None:
 @pytest.mark.parametrize("port", [-1, 65536, "8000", None])
 def test_a_bad_port(port: Any) -> None:
     """A port out of range, or that is no number, is refused with its value."""
-    with pytest.raises(ValueError, match=f"0 to 65535, got {port!r}"):
+    with pytest.raises(ValueError, match=f"an int from 0 to 65535, got {port!r}"):
         start_http_server(port, HOST)
 
 

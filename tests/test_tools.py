@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -100,3 +103,18 @@ def test_a_stamp_is_fresh_until_a_source_changes(tmp_path: Path, monkeypatch: py
     source.write_text("two")
     assert not tree.Stamp(path, [source]).fresh()
     assert not tree.Stamp(path, [source], "another interpreter").fresh()
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_build_without_a_compiler(tmp_path: Path, required: bool) -> None:
+    """Where nothing can be compiled the build goes on without the extensions, unless they are required."""
+    for source in tree.package_sources():
+        target = tmp_path / source.relative_to(tree.ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+    variables = {**os.environ, "CC": "false", "CXX": "false", "PYROMETER_REQUIRE_EXT": str(int(required))}
+    variables.pop("PYROMETER_NO_EXT", None)
+    command = [str(PYTHON), "setup.py", "-q", "build_ext", "--inplace"]
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    assert (done.returncode != 0) is required, done.stderr
+    assert not list(tmp_path.rglob("*.so"))

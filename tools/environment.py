@@ -114,3 +114,5 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except subprocess.CalledProcessError as error:
         sys.exit(_stop(f"{' '.join(map(str, error.cmd))} failed with exit status {error.returncode}"))
+    except KeyboardInterrupt:
+        sys.exit(_stop("interrupted; the next make goes on from here"))

@@ -1,4 +1,4 @@
-"""Application metrics that cost nothing to take and are right however many processes take them.
+"""Application metrics for Prometheus that cost next to nothing to take.
 
     from pyrometer import Counter, start_http_server
 

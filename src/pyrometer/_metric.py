@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrometer._core.arena_cy import Arena
-from pyrometer._core.series_cy import Family, MetricBase, own_methods
+from pyrometer._core.series_cy import Family, MetricBase, count_of, own_methods
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._core.text_cy import text_of
 from pyrometer.registry import CollectorRegistry, DuplicateTimeseries, family_of
@@ -117,8 +117,8 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
         family = self._labelled("remove")
         if len(labelvalues) != len(family.labelnames):
             raise ValueError(
-                f'{family.kind} "{family.name}" has {len(family.labelnames)} labels ({", ".join(family.labelnames)}), '
-                f"got {len(labelvalues)} values to remove: {labelvalues}"
+                f'{family.kind} "{family.name}" has {count_of(len(family.labelnames), "label")} '
+                f"({', '.join(family.labelnames)}), got {count_of(len(labelvalues), 'value')} to remove: {labelvalues}"
             )
         family.remove(tuple(text_of(value) for value in labelvalues))
 

@@ -80,8 +80,14 @@ class Timer:
         self.__exit__(exc_type, exc, traceback)
 
     def __call__(self, func: F) -> F:
-        """Decorate `func`: every call is timed by itself. Raises TypeError if `func` cannot be called."""
+        """Decorate `func`: every call is timed by itself.
+
+        Raises TypeError if `func` cannot be called, and ValueError for a family with labels: a series has to be named.
+        """
         metric, method_name = self._metric, self._method_name
+        check = getattr(metric, "_check_observable", None)
+        if check is not None:
+            check()
         record = getattr(metric, method_name)
 
         def plain(func: Callable[..., Any]) -> Callable[..., Any]:

@@ -301,8 +301,10 @@ def _checked_bounds(name: object, buckets: Sequence[float | str]) -> tuple[float
 class Info(MetricWrapperBase):
     """Text about the program, as the labels of a series whose value is 1.
 
-    build = Info("build", "What was built")
-    build.info({"version": "1.2.3", "branch": "main"})
+        build = Info("build", "What was built")
+        build.info({"version": "1.2.3", "branch": "main"})
+
+    A label that the family has cannot be one of the text's.
     """
 
     __slots__ = ()
@@ -357,8 +359,10 @@ class Info(MetricWrapperBase):
 class Enum(MetricWrapperBase):
     """Which of several states something is in; the first one until `state()` says otherwise.
 
-    task = Enum("task_state", "State of the task", states=["starting", "running", "stopped"])
-    task.state("running")
+        task = Enum("task_state", "State of the task", states=["starting", "running", "stopped"])
+        task.state("running")
+
+    A page has a series for each state, 1 for the current one and 0 for the others.
     """
 
     __slots__ = ()

@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     class Collector(Protocol):
         """What a registry takes: `collect()` gives families, as an iterable, a coroutine or an async generator."""
 
-        def collect(self) -> Any: ...
+        def collect(self) -> Any:
+            """The families, with their samples."""
+
+else:
+
+    class Collector:
+        """What a registry takes; a base for whoever wants one. `collect()` gives families, as an iterable, a coroutine
+        or an async generator."""
+
+        def collect(self):
+            """The families, with their samples."""
+            raise NotImplementedError(f"{type(self).__qualname__} has no collect()")
 
 
 _ERRORS = "pyrometer_scrape_errors"

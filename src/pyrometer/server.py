@@ -104,7 +104,7 @@ def start_http_server(
     `certfile`, which would serve in the clear what was meant to be protected; TypeError for a `registry` that is none.
     """
     if not isinstance(port, int) or not 0 <= port <= 65535:
-        raise ValueError(f"port of the metrics server must be 0 to 65535, got {port!r}")
+        raise ValueError(f"port of the metrics server must be an int from 0 to 65535, got {port!r}")
     page = MetricsPage(registry)
     context = None
     if certfile is not None:

@@ -186,6 +186,19 @@ static inline PyObject *pyro_own_method(PyObject *type, PyObject *method) {
     return PyDescr_NewMethod((PyTypeObject *)type, ((PyMethodDescrObject *)method)->d_method);
 }
 
+/* 1 with the value of a number; 0 for what is none; -1 with the error of a conversion that failed. */
+static inline int pyro_real(PyObject *given, double *value) {
+    if (PyFloat_CheckExact(given)) {
+        *value = PyFloat_AS_DOUBLE(given);
+        return 1;
+    }
+    *value = PyFloat_AsDouble(given);
+    if (*value != -1.0 || !PyErr_Occurred()) return 1;
+    if (!PyErr_ExceptionMatches(PyExc_TypeError)) return -1;
+    PyErr_Clear();
+    return 0;
+}
+
 /* ---- numbers --------------------------------------------------------------------------------------------------- */
 
 #define PYRO_NUMBER_MAX 32 /* bytes: no number is longer */

@@ -44,6 +44,7 @@ cdef extern from "native.h":
         pass
     int install "pyro_install"(object type, PyMethodDef* definition, const char* name, void* body, const char* doc) except -1
 
+    int real "pyro_real"(object given, double* value) except -1
     object own_method "pyro_own_method"(object type, object method)
 
     size_t SPARE "PYRO_SPARE"

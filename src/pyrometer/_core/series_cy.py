@@ -342,7 +342,7 @@ class MetricBase:
                 raise ValueError(f"{type(self).__name__}: used before it was constructed")
             family = self._family
             raise ValueError(
-                f'{family.kind} "{family.name}" has {_count(len(family.labelnames), "label")} '
+                f'{family.kind} "{family.name}" has {count_of(len(family.labelnames), "label")} '
                 f"({', '.join(family.labelnames)}): name a series with labels() first"
             )
         return self.cell
@@ -442,14 +442,14 @@ def own_methods(cls: Any, names: tuple[str, ...]) -> None:
                 setattr(cls, name, own)
 
 
-def _count(n: int, noun: str) -> str:
+def count_of(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _label_values(family: Family, values: tuple[object, ...], named: dict[str, object]) -> tuple[str, ...]:
     """The exact str of every label value, in the order of declaration; or an error that says what is wrong."""
     names: tuple[str, ...] = family.labelnames
-    what = f'{family.kind} "{family.name}" has {_count(len(names), "label")} ({", ".join(names)})'
+    what = f'{family.kind} "{family.name}" has {count_of(len(names), "label")} ({", ".join(names)})'
     if values and named:
         raise ValueError(f"{what}, got values {values} and names {named}: give either")
     if named:
@@ -460,7 +460,7 @@ def _label_values(family: Family, values: tuple[object, ...], named: dict[str, o
             raise ValueError(f"{what}, got {named}: {', '.join(wrong)}")
         values = tuple([named[name] for name in names])
     elif len(values) != len(names):
-        raise ValueError(f"{what}, got {_count(len(values), 'value')}: {values}")
+        raise ValueError(f"{what}, got {count_of(len(values), 'value')}: {values}")
     return tuple([text_of(value) for value in values])
 
 
