@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 from servers import Missing, Programs, Prometheus, check_metrics, prometheus_programs
+
+if TYPE_CHECKING:
+    from pyrometer import CollectorRegistry
 
 if "--core=interpreted" in sys.argv:  # before anything imports Pyrometer, which a conftest.py further down may do
     os.environ["PYROMETER_NO_EXT"] = "1"
@@ -44,6 +47,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "programs" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.server)
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    """A registry of the test's own."""
+    from pyrometer import CollectorRegistry
+
+    return CollectorRegistry()
 
 
 @pytest.fixture(scope="session")

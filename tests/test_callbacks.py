@@ -21,12 +21,6 @@ NOW = 1_700_000_000.0
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
-@pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, in a list of one."""
     now = [NOW]

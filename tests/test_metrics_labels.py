@@ -13,12 +13,6 @@ from pyrometer import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, 
 KINDS: list[Any] = [Counter, Gauge, Summary, Histogram]
 
 
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
 def touch(child: Any) -> None:
     """Change a child of any kind."""
     if hasattr(child, "observe"):

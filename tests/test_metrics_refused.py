@@ -25,12 +25,6 @@ def untyped(value: Any) -> Any:
     return value
 
 
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
 # --- definitions -----------------------------------------------------------------------------------------------------
 
 

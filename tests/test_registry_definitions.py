@@ -33,12 +33,6 @@ KINDS: list[Callable[..., Any]] = [
 ]
 
 
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
 def here() -> str:
     """`file:line` of the caller."""
     frame = sys._getframe(1)

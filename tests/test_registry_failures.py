@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
+from custom_collectors import PAGE, Generator, Plain, gauge
 
 from pyrometer import (
     CollectorRegistry,
@@ -21,35 +22,6 @@ from pyrometer.exposition import OpenMetrics, Text, render
 from pyrometer.families import GaugeMetricFamily, Metric
 
 ERRORS = "pyrometer_scrape_errors_total"
-
-
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
-def gauge(name: str, value: float = 1) -> GaugeMetricFamily:
-    """A gauge family of one sample."""
-    return GaugeMetricFamily(name, "help", value=value)
-
-
-class Plain:
-    """A collector whose collect() returns a list."""
-
-    def collect(self) -> Iterable[Metric]:
-        return [gauge("plain", 1), gauge("plain_too", 2)]
-
-
-class Generator:
-    """A collector whose collect() is a generator."""
-
-    def collect(self) -> Iterator[Metric]:
-        yield gauge("plain", 1)
-        yield gauge("plain_too", 2)
-
-
-PAGE = b"# HELP plain help\n# TYPE plain gauge\nplain 1\n# HELP plain_too help\n# TYPE plain_too gauge\nplain_too 2\n"
 
 
 class FailingPlain:

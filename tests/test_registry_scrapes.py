@@ -17,12 +17,6 @@ ERRORS = "pyrometer_scrape_errors_total"
 LONG = 30  # seconds: longer than anything here takes, so that what hangs fails
 
 
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
 def value_of(page: bytes, series: str) -> float | None:
     """The value of a line of a page, None without that line."""
     for line in page.decode().splitlines():

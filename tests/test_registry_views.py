@@ -8,6 +8,7 @@ from typing import Any
 
 import prometheus_client
 import pytest
+from custom_collectors import Plain, gauge
 
 from pyrometer import (
     CollectorRegistry,
@@ -24,24 +25,6 @@ from pyrometer.exposition import OpenMetrics, render
 from pyrometer.families import GaugeMetricFamily, Metric
 
 ERRORS = "pyrometer_scrape_errors_total"
-
-
-@pytest.fixture
-def registry() -> CollectorRegistry:
-    """A registry of the test's own."""
-    return CollectorRegistry()
-
-
-def gauge(name: str, value: float = 1) -> GaugeMetricFamily:
-    """A gauge family of one sample."""
-    return GaugeMetricFamily(name, "help", value=value)
-
-
-class Plain:
-    """A collector whose collect() returns a list."""
-
-    def collect(self) -> Iterable[Metric]:
-        return [gauge("plain", 1), gauge("plain_too", 2)]
 
 
 class FailingPlain:
