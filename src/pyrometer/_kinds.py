@@ -8,11 +8,14 @@ order of lines is that of `prometheus_client`, and suffixes are those of OpenMet
 from __future__ import annotations
 
 from pyrometer._core.render_cy import BUCKET, COUNT, CREATED, STATE, VALUE, number
+from pyrometer._core.series_cy import MetricBase
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
+
+    from pyrometer._core.series_cy import Family
 
     Line: TypeAlias = tuple[str, str | None, int, int]
 
@@ -53,3 +56,8 @@ def bound_text(bound: float) -> str:
 def series_names(name: str, kind: str) -> list[str]:
     """The family's name and the names of its series, all of which no other family may have."""
     return [name, *(name + suffix for suffix in SUFFIXES.get(kind, ()))]
+
+
+def family_of(collector: object) -> Family | None:
+    """The family of a metric; None for any other collector."""
+    return collector._family if isinstance(collector, MetricBase) else None

@@ -6,7 +6,8 @@ from pyrometer._core.arena_cy import Arena
 from pyrometer._core.series_cy import Family, MetricBase, count_of, own_methods
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._core.text_cy import text_of
-from pyrometer.registry import CollectorRegistry, DuplicateTimeseries, family_of
+from pyrometer._kinds import family_of
+from pyrometer.registry import CollectorRegistry, DuplicateTimeseries
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False

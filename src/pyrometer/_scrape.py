@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._flight import Flight, Interrupted
-from pyrometer._kinds import series_names
+from pyrometer._kinds import family_of, series_names
 from pyrometer._names import UNDERSCORES, escape_metric_name
 from pyrometer._policy import Policy
 from pyrometer._snapshots import metric_of
-from pyrometer.registry import family_of
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False

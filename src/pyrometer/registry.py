@@ -8,7 +8,7 @@ from pyrometer._core.arena_cy import Arena
 from pyrometer._core.children_cy import CounterBase
 from pyrometer._core.lock import ForkSafeLock
 from pyrometer._core.series_cy import Family, MetricBase
-from pyrometer._kinds import COUNTER_LINES, series_names
+from pyrometer._kinds import COUNTER_LINES, family_of, series_names
 from pyrometer._names import UNDERSCORES, checked_labels, escape_metric_name
 from pyrometer._policy import Policy
 
@@ -326,11 +326,6 @@ def _described_names(collector: Any) -> list[str]:
     if describe is None:
         return []
     return [name for metric in describe() for name in series_names(metric.name, metric.type)]
-
-
-def family_of(collector: object) -> Family | None:
-    """The family of a metric; None for any other collector."""
-    return collector._family if isinstance(collector, MetricBase) else None
 
 
 def _key(name: str) -> str:
