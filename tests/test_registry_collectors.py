@@ -47,7 +47,7 @@ def test_collector_without_a_registry(collector: Callable[[], Any]) -> None:
     assert generate_latest(collector()) == PAGE
     assert asyncio.run(generate_latest_async(collector())) == PAGE
     wrong: Any = object()
-    with pytest.raises(TypeError, match="expected a registry or a collector"):
+    with pytest.raises(TypeError, match="expected a collector, an object with collect"):
         generate_latest(wrong)
 
 

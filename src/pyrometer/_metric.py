@@ -166,7 +166,7 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
 
     def collect(self) -> list[Metric]:
         """The family with its samples, callbacks run; raises what they raise."""
-        from pyrometer._scrape import land
+        from pyrometer._runs import land
 
         land(self._flights())
         return self._collected()

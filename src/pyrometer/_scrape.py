@@ -7,21 +7,20 @@ was counted before a scrape began is in its answer.
 from __future__ import annotations
 
 from pyrometer._core.snapshot_cy import Snapshot
-from pyrometer._flight import Flight, Interrupted
+from pyrometer._flight import Interrupted
 from pyrometer._kinds import family_of, series_names
 from pyrometer._names import UNDERSCORES, escape_metric_name
-from pyrometer._policy import Policy
+from pyrometer._runs import abandon, abandon_begun, begin_all, run_apart
 from pyrometer._snapshots import metric_of
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Collection, Coroutine, Iterator
+    from collections.abc import Collection, Iterator
     from typing import Any, TypeAlias
 
     from pyrometer._core.series_cy import Family
-    from pyrometer._flight import Run
+    from pyrometer._flight import Flight, Run
     from pyrometer.families import Metric
     from pyrometer.registry import CollectorRegistry
 
@@ -49,7 +48,7 @@ class Scrape:
         outcomes: dict[Flight, Any] = {}
         for _ in range(_ATTEMPTS):
             runs = self._begin(outcomes)
-            _run_apart(runs)
+            run_apart(runs)
             if self._note(runs, outcomes):
                 break
         return self._items(outcomes)
@@ -64,12 +63,12 @@ class Scrape:
             try:
                 runs = await asyncio.shield(begun)
             except asyncio.CancelledError:
-                begun.add_done_callback(_abandon_begun)
+                begun.add_done_callback(abandon_begun)
                 raise
             try:
                 await asyncio.gather(*[run.coroutine for run in runs if run.coroutine is not None])
             finally:
-                _abandon(runs)
+                abandon(runs)
             for run in runs:
                 await run.landed()
             if self._note(runs, outcomes):
@@ -106,7 +105,7 @@ class Scrape:
     def _begin(self, outcomes: dict[Flight, Any]) -> list[Run]:
         """Begin or join a run of everything that has no outcome yet."""
         flights = [flight for collector in self._collectors for flight in self.registry._flights_of(collector)]
-        return _begin_all([flight for flight in dict.fromkeys(flights) if flight not in outcomes])
+        return begin_all([flight for flight in dict.fromkeys(flights) if flight not in outcomes])
 
     def _note(self, runs: list[Run], outcomes: dict[Flight, Any]) -> bool:
         """Keep the outcomes of runs; whether no run was interrupted together with another scrape."""
@@ -177,110 +176,3 @@ def metrics_of(items: list[Item], names: Collection[str] | None, *, created_seri
                 yield metric
         else:
             yield item
-
-
-def land(flights: list[Flight]) -> list[Any]:
-    """Run flights outside a scrape; returns their results, or raises the first failure."""
-    runs = _begin_all(flights)
-    _run_apart(runs)
-    outcomes = [run.outcome() for run in runs]
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            raise outcome
-    return outcomes
-
-
-def _begin_all(flights: list[Flight]) -> list[Run]:
-    """Begin or join a run of each."""
-    runs: list[Run] = []
-    try:
-        for flight in flights:
-            runs.append(flight.begin())
-    except BaseException:  # the program is ending in one of them
-        _abandon(runs)
-        raise
-    return runs
-
-
-def _abandon(runs: list[Run]) -> None:
-    """Nobody will await these any more."""
-    for run in runs:
-        run.abandon()
-
-
-def _abandon_begun(begun: asyncio.Future[list[Run]]) -> None:
-    """A scrape was cancelled while it began its runs."""
-    if not begun.cancelled() and begun.exception() is None:
-        _abandon(begun.result())
-
-
-def _run_apart(runs: list[Run]) -> None:
-    """Await what runs have to await, side by side on a private loop: in this thread, or in another if one runs here."""
-    coroutines = [run.coroutine for run in runs if run.coroutine is not None]
-    if coroutines:
-        try:
-            _await_apart(coroutines)
-        finally:
-            _abandon(runs)
-
-
-def _await_apart(coroutines: list[Coroutine[Any, Any, None]]) -> None:
-    import asyncio
-    import contextvars
-    import threading
-
-    async def together() -> None:
-        await asyncio.gather(*coroutines)
-
-    def run() -> None:
-        asyncio.run(together())
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        run()
-        return
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="pyrometer-collectors")
-    thread.start()
-    thread.join()
-
-
-class _CollectorScrape:
-    """A scrape of what is no registry, but has `collect()`: its families as they come, its errors as they are."""
-
-    names = None
-
-    def __init__(self, collector: Any) -> None:
-        if not callable(getattr(collector, "collect", None)):
-            raise TypeError(f"expected a registry or a collector, an object with collect(), got {collector!r}")
-        self.policy = Policy(isolate_errors=False)
-        self._flight = Flight(type(collector).__qualname__, collector.collect, list)
-
-    def run(self) -> list[Item]:
-        return self._items(land([self._flight]))
-
-    async def run_async(self) -> list[Item]:
-        import asyncio
-
-        run = await asyncio.to_thread(self._flight.begin)
-        if run.coroutine is not None:
-            await run.coroutine
-        outcome = run.outcome()
-        if isinstance(outcome, Exception):
-            raise outcome
-        return self._items([outcome])
-
-    def failed(self, _label: str, error: Exception) -> None:
-        raise error
-
-    def own_items(self) -> list[Item]:
-        return []
-
-    def _items(self, outcomes: list[Any]) -> list[Item]:
-        return [(self._flight.label, metric) for metric in outcomes[0]]
-
-
-def scrape_of(registry: Any) -> Scrape:
-    """A scrape of a registry, or of anything else that has `collect()`; TypeError for what has not."""
-    make = getattr(registry, "_scrape", None)
-    return make(None) if make is not None else _CollectorScrape(registry)  # type: ignore[return-value]

@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from pyrometer._names import UNDERSCORES
-from pyrometer._scrape import scrape_of
+from pyrometer._policy import Policy
 from pyrometer.exposition.openmetrics import OpenMetrics
 from pyrometer.exposition.text import Text
-from pyrometer.registry import REGISTRY
+from pyrometer.registry import REGISTRY, CollectorRegistry
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pyrometer._scrape import Scrape
     from pyrometer.exposition.format import Format
     from pyrometer.registry import Collector
 
@@ -55,7 +56,7 @@ async def generate_latest_async(registry: Collector = REGISTRY, escaping: str = 
 
 def render(registry: Collector, format: Format) -> bytes:
     """The page of a registry (or of any collector) in a format."""
-    scrape = scrape_of(registry)
+    scrape = _scrape_of(registry)
     return format.page(scrape, scrape.run())
 
 
@@ -63,5 +64,16 @@ async def render_async(registry: Collector, format: Format) -> bytes:
     """As `render`, without blocking the running asyncio loop."""
     import asyncio
 
-    scrape = scrape_of(registry)
+    scrape = _scrape_of(registry)
     return await asyncio.to_thread(format.page, scrape, await scrape.run_async())
+
+
+def _scrape_of(registry: Collector) -> Scrape:
+    """A scrape of a registry, or of one that has this collector alone and lets its errors through."""
+    make = None if isinstance(registry, type) else getattr(registry, "_scrape", None)
+    if make is None:
+        alone = CollectorRegistry(policy=Policy(isolate_errors=False))
+        alone.register(registry)
+        make = alone._scrape
+    scrape: Scrape = make(None)
+    return scrape
