@@ -224,7 +224,10 @@ def test_pages_and_values(case: str, no_created: None, monkeypatch: pytest.Monke
     CASES[case](prometheus_client, theirs)
     assert generate_latest(ours).decode() == prometheus_client.generate_latest(theirs).decode()
     write: Any = their_openmetrics.generate_latest
-    assert render(ours, OpenMetrics()).decode() == write(theirs).decode()
+    expected = write(theirs).decode().splitlines(keepends=True)
+    if case.startswith("buckets-4"):  # negative buckets: a count without a sum, which the specification forbids
+        expected = [line for line in expected if "_count" not in line]
+    assert render(ours, OpenMetrics()).decode() == "".join(expected)
     samples = [sample for family in theirs.collect() for sample in family.samples]
     values = [as_printed(sample.value) for family in ours.collect() for sample in family.samples]
     assert values == [as_printed(sample.value) for sample in samples]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pyrometer._core.series_cy import MetricBase
+from pyrometer._core.series_cy import OVERFLOW, MetricBase
 from pyrometer._core.text_cy import text_of
 from pyrometer._flight import Flight
 
@@ -51,8 +51,9 @@ class Callback:
             if label_values in values:
                 raise ValueError(f'{family.kind} "{family.name}": its function gave {label_values} twice')
             values[label_values] = self._number(number, f" for {label_values}")
+        overflow = (OVERFLOW,) * len(family.labelnames)
         for _, present in family.series():
-            if present not in values:
+            if present not in values and present != overflow:
                 family.remove(present)
         sums: dict[int, tuple[MetricBase, float]] = {}
         for label_values, value in values.items():
@@ -62,6 +63,8 @@ class Callback:
             sums[child._address] = (child, before + value)
         for child, value in sums.values():
             self._store(child, value)
+        if overflow not in [child._labelvalues for child, _ in sums.values()]:
+            family.remove(overflow)
 
     def _label_values(self, key: object) -> tuple[str, ...]:
         family = self._metric._family

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pyrometer._names import check_distinct, check_label_name, check_metric_name
+from pyrometer._names import check_distinct, check_label_name, check_metric_name, is_classic_metric_name
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
@@ -53,6 +53,8 @@ class Definition:
         self.unit = str.__str__(unit)
         self.detail = detail
         check_metric_name(self.name, utf8=utf8_names)
+        if unit and not is_classic_metric_name("_" + unit):
+            raise ValueError(f"{kind} {name!r}: unit must be ASCII letters, digits and '_', got {unit!r}")
         self.labelnames = self._checked_labelnames(labelnames, utf8_names, reserved)
         if max_series is not None and (not isinstance(max_series, int) or max_series < 1):
             raise ValueError(f'{kind} "{self.name}": max_series must be a positive int or None, got {max_series!r}')
@@ -76,6 +78,10 @@ class Definition:
             if name in reserved:
                 raise ValueError(f"{what}: label name {name!r} is reserved, a {self.kind} writes it itself")
         check_distinct(what, names)
+        if self.kind == "stateset":
+            if self.name in names:
+                raise ValueError(f"{what}: its own name cannot be a label name, it has the states")
+            check_distinct(what, (*names, self.name))
         return tuple(sys.intern(str.__str__(name)) for name in names)
 
     def differences(self, other: Definition) -> list[str]:

@@ -58,6 +58,13 @@ def series_names(name: str, kind: str) -> list[str]:
     return [name, *(name + suffix for suffix in SUFFIXES.get(kind, ()))]
 
 
+def cells_of(collector: object) -> Family | None:
+    """The family that a page reads for a collector; None where it has to call its `collect()`."""
+    if isinstance(collector, MetricBase) and hasattr(type(collector).collect, "reads_cells"):  # type: ignore[attr-defined]
+        return collector._family  # type: ignore[no-any-return]
+    return None
+
+
 def family_of(collector: object) -> Family | None:
     """The family of a metric; None for any other collector."""
     return collector._family if isinstance(collector, MetricBase) else None

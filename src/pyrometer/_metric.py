@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
+
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.series_cy import Family, MetricBase, count_of, own_methods
 from pyrometer._core.snapshot_cy import Snapshot
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from pyrometer.families import Metric
 
 
-class _MetricType(type):
+class _MetricType(ABCMeta):
     """Makes the second definition of a metric give the first one's object, and a class of metrics fast to call."""
 
     if not TYPE_CHECKING:
@@ -102,7 +104,8 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
                 registry.register(self)
         elif registry is None:
             self._attach(family_in(_loose_arena()), observable)
-        elif hasattr(registry, "register"):  # a registry of another library: our metrics are collectors to it
+        elif hasattr(registry, "register") and not isinstance(registry, type):
+            # A registry of another library: our metrics are collectors to it.
             self._attach(family_in(_loose_arena()), observable)
             registry.register(self)
         else:
@@ -211,6 +214,9 @@ def _loose_arena() -> Arena:
     if not _loose:
         _loose.append(Arena())
     return _loose[0]
+
+
+MetricWrapperBase.collect.reads_cells = True  # type: ignore[attr-defined]  # a subclass may have one of its own
 
 
 def _same(cls: type, definition: Definition, other: Any) -> Family:

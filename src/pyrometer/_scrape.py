@@ -6,9 +6,11 @@ was counted before a scrape began is in its answer.
 
 from __future__ import annotations
 
+import copy
+
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._flight import Interrupted
-from pyrometer._kinds import family_of, series_names
+from pyrometer._kinds import cells_of, series_names
 from pyrometer._names import UNDERSCORES, escape_metric_name
 from pyrometer._runs import abandon, abandon_begun, begin_all, run_apart
 from pyrometer._snapshots import metric_of
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from pyrometer._core.series_cy import Family
     from pyrometer._flight import Flight, Run
+    from pyrometer._samples import Sample
     from pyrometer.families import Metric
     from pyrometer.registry import CollectorRegistry
 
@@ -41,7 +44,6 @@ class Scrape:
         self.names = names
         self.policy = registry.policy
         self._collectors = registry._collectors_for(names)
-        self._inner: list[Metric] = []
 
     def run(self) -> list[Item]:
         """Run callbacks and collectors; asynchronous ones on a loop of their own."""
@@ -84,17 +86,27 @@ class Scrape:
     def own_items(self) -> list[Item]:
         """What the registry counts about itself, read last so that this scrape's errors are in it.
 
-        A registry that is registered in this one has such families, too: their series stand in the same families.
+        Registries that are registered in this one count as well: into the same families.
         """
-        own: dict[str, Snapshot | Metric] = {family.name: Snapshot(family) for family in self.registry._own_families()}
-        for inner in self._inner:
-            outer = own.setdefault(inner.name, inner)
-            if isinstance(outer, Snapshot):
-                outer = own[inner.name] = metric_of(outer, created_series=self.policy.created_series)
-            if outer is not inner:
-                taken = [(sample.name, sample.labels) for sample in outer.samples]
-                outer.samples += [sample for sample in inner.samples if (sample.name, sample.labels) not in taken]
-        return [("pyrometer", item) for item in own.values() if self._wanted(item)]
+        families = [family for registry in self.registry._with_inner() for family in registry._own_families()]
+        items: dict[str, Snapshot | Metric] = {}
+        for family in families:
+            snapshot = Snapshot(family)
+            other = items.setdefault(family.name, snapshot)
+            if other is not snapshot:
+                items[family.name] = self._joined(self._as_metric(other), self._as_metric(snapshot))
+        return [("pyrometer", item) for item in items.values() if self._wanted(item)]
+
+    def _as_metric(self, item: Snapshot | Metric) -> Metric:
+        return metric_of(item, created_series=self.policy.created_series) if isinstance(item, Snapshot) else item
+
+    @staticmethod
+    def _joined(first: Metric, second: Metric) -> Metric:
+        """The families of one name as one: the series of the first, and those that only the second has."""
+        joined = copy.copy(first)
+        taken = {_series_of(sample) for sample in first.samples}
+        joined.samples = first.samples + [sample for sample in second.samples if _series_of(sample) not in taken]
+        return joined
 
     def _wanted(self, item: Snapshot | Metric) -> bool:
         if self.names is None:
@@ -123,16 +135,18 @@ class Scrape:
 
     def _items(self, outcomes: dict[Flight, Any]) -> list[Item]:
         items: list[Item] = []
-        taken: dict[str, str] = {}
+        self._taken: dict[str, int] = {}
         for collector in self._collectors:
-            family = family_of(collector)
+            family = cells_of(collector)
             if family is not None:
-                items += self._kept(collector, family)
+                if self._is_free(collector, family.name, family.kind, family.name):
+                    items += self._kept(collector, family)
                 continue
             for flight in self.registry._flights_of(collector):
                 outcome = outcomes.get(flight)
                 if outcome is not None and not isinstance(outcome, Exception):
-                    items += [(flight.label, metric) for metric in self._fresh(collector, flight, outcome, taken)]
+                    for metric in outcome:
+                        self._add(items, collector, flight.label, metric)
         return items
 
     def _kept(self, collector: Any, family: Family) -> list[Item]:
@@ -142,27 +156,45 @@ class Scrape:
         snapshot = Snapshot(family)
         return [(family.name, snapshot)] if self._wanted(snapshot) else []
 
-    def _fresh(self, collector: Any, flight: Flight, metrics: list[Metric], taken: dict[str, str]) -> Iterator[Metric]:
-        """The families of a collector whose series no other has; the others are its failure.
-
-        Those of the default collectors are left out without a word: another registry, registered here, has them as
-        well. So has it what a registry counts about itself, which comes last on a page.
-        """
-        for whole in metrics:
+    def _add(self, items: list[Item], collector: Any, label: str, whole: Metric) -> None:
+        """Add a collector's family. What is wrong with it is a failure of that collector."""
+        try:
             metric = whole if self.names is None else whole._restricted_metric(self.names)
             if metric is None:
-                continue
-            written = [escape_metric_name(name, UNDERSCORES) for name in series_names(whole.name, whole.type)]
-            other = self.registry._other_with(whole, collector) or next((taken[n] for n in written if n in taken), None)
-            if other is self.registry.itself:
-                self._inner.append(metric)
-            elif other is None:
-                taken.update(dict.fromkeys(written, flight.label))
-                yield metric
-            elif other not in self.registry.default_collectors.values():
-                self.failed(
-                    flight.label, ValueError(f'collector {flight.label}: "{whole.name}" is already exposed by {other}')
-                )
+                return
+            first = self._taken.get(escape_metric_name(whole.name, UNDERSCORES), -1)
+            if 0 <= first and items[first][1].name == whole.name and items[first][1].type == whole.type:  # type: ignore[union-attr]
+                # Families of one name from several collectors, or from one, stand under one head.
+                before: Metric = items[first][1]  # type: ignore[assignment]
+                joined = self._joined(before, metric)
+                items[first] = (items[first][0], joined)
+                if len(joined.samples) < len(before.samples) + len(metric.samples):
+                    raise ValueError(f'"{whole.name}": series of it are already exposed by {items[first][0]}')
+            elif self._is_free(collector, whole.name, whole.type, label, len(items)):
+                items.append((label, metric))
+        except Exception as error:
+            self.failed(label, error)
+
+    def _is_free(self, collector: Any, name: str, kind: str, label: str, place: int = -1) -> bool:
+        """Whether no other has a series' name of this family, which now has it; if so, it is this collector's failure.
+
+        Those of the default collectors are left out without a word: another registry, registered here, has them too.
+        """
+        written = [escape_metric_name(each, UNDERSCORES) for each in series_names(name, kind)]
+        other: Any = self.registry._other_with(written, collector)
+        if other is None and any(each in self._taken for each in written):
+            other = "another collector"
+        if other is None:
+            if not self.registry._has(collector) or place >= 0:
+                self._taken.update(dict.fromkeys(written, place))
+            return True
+        if other not in self.registry.default_collectors.values() and other is not self.registry.itself:
+            self.failed(label, ValueError(f'"{name}" of {label} is already exposed by {other}'))
+        return False
+
+
+def _series_of(sample: Sample) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return sample.name, tuple(sorted(sample.labels.items()))
 
 
 def metrics_of(items: list[Item], names: Collection[str] | None, *, created_series: bool) -> Iterator[Metric]:

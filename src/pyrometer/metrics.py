@@ -397,13 +397,13 @@ class Enum(MetricWrapperBase):
             utf8_names=_utf8_names(registry),
             detail=checked,
         )
-        if definition.name in definition.labelnames:
-            raise ValueError(f'stateset "{definition.name}": its own name cannot be a label name, it has the states')
         self._define(definition, stateset_lines(checked), registry, extra_label=definition.name)
 
     def state(self, state: str) -> None:
         """Set the current state. ValueError for one that the definition does not have."""
         states: tuple[str, ...] = self._family.definition.detail
+        if isinstance(state, str):
+            state = replace_surrogates(state)
         if state not in states:
             raise ValueError(f'stateset "{self._family.name}": expected one of {", ".join(states)}, got {state!r}')
         self._write(states.index(state))

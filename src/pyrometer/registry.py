@@ -7,8 +7,8 @@ import os
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.children_cy import CounterBase
 from pyrometer._core.lock import ForkSafeLock
-from pyrometer._core.series_cy import Family, MetricBase
-from pyrometer._kinds import COUNTER_LINES, family_of, series_names
+from pyrometer._core.series_cy import Family
+from pyrometer._kinds import COUNTER_LINES, cells_of, family_of, series_names
 from pyrometer._names import UNDERSCORES, checked_labels, escape_metric_name
 from pyrometer._policy import Policy
 
@@ -79,6 +79,7 @@ class CollectorRegistry:
         self._lock = ForkSafeLock()
         self._collector_to_names: dict[Collector, list[str]] = {}
         self.itself = _Own()
+        self._described = _TargetInfo(self)
         self._names_to_collectors: dict[str, Collector] = dict.fromkeys(_OWN_SERIES, self.itself)
         self._flights: dict[Collector, Flight] = {}
         self._own: dict[str, CounterBase] = {}
@@ -99,6 +100,8 @@ class CollectorRegistry:
         """
         if not callable(getattr(collector, "collect", None)) or isinstance(collector, type):
             raise TypeError(f"registry: expected a collector, an object with collect(), got {collector!r}")
+        if isinstance(collector, CollectorRegistry) and self in collector._with_inner():
+            raise ValueError("registry: a registry cannot be registered in itself")
         names = _described_names(collector)
         with self._lock:
             if collector in self._collector_to_names:
@@ -141,7 +144,7 @@ class CollectorRegistry:
                     f"{_describe(self._names_to_collectors['target_info'])}"
                 )
             if labels:
-                self._names_to_collectors["target_info"] = _TargetInfo(self)
+                self._names_to_collectors["target_info"] = self._described
             elif self._target_info:
                 self._names_to_collectors.pop("target_info", None)
             self._target_info = labels
@@ -154,11 +157,20 @@ class CollectorRegistry:
         """The collector that has this name, if any."""
         return self._names_to_collectors.get(_key(name))
 
-    def _other_with(self, metric: Metric, collector: Collector) -> Collector | None:
-        """The collector other than this one that has a name of the family's."""
+    def _other_with(self, written: list[str], collector: Collector) -> Collector | None:
+        """The collector other than this one that has one of these names, as pages write them."""
         with self._lock:
-            owners = [self._find(name) for name in series_names(metric.name, metric.type)]
+            owners = [self._names_to_collectors.get(name) for name in written]
         return next((owner for owner in owners if owner is not None and owner is not collector), None)
+
+    def _has(self, collector: Collector) -> bool:
+        return collector in self._collector_to_names
+
+    def _with_inner(self) -> list[CollectorRegistry]:
+        """This registry and those registered in it."""
+        with self._lock:
+            inner = [each for each in self._collector_to_names if isinstance(each, CollectorRegistry)]
+        return [self, *(registry for each in inner for registry in each._with_inner())]
 
     # ---- reading
 
@@ -185,19 +197,20 @@ class CollectorRegistry:
     def _collectors_for(self, names: frozenset[str] | None) -> list[Any]:
         """The collectors that may have series of these names, in order; target_info first."""
         with self._lock:
-            chosen: list[Any] = [
-                collector
-                for collector, own in self._collector_to_names.items()
-                if names is None or not own or not names.isdisjoint(own)
-            ]
+            chosen: list[Any] = []
+            for collector, own in self._collector_to_names.items():
+                if isinstance(collector, CollectorRegistry):  # its cells are read with ours, not before
+                    chosen += collector._collectors_for(names)
+                elif names is None or not own or not names.isdisjoint(own):
+                    chosen.append(collector)
             if self._target_info and (names is None or "target_info" in names):
                 chosen.insert(0, self._names_to_collectors["target_info"])
-            return chosen
+            return list(dict.fromkeys(chosen))
 
     def _flights_of(self, collector: Any) -> list[Flight]:
         """What has to be run before this collector can be read."""
-        if isinstance(collector, MetricBase):
-            return list(collector._flights())  # type: ignore[attr-defined]
+        if cells_of(collector) is not None:
+            return list(collector._flights())
         with self._lock:
             flight = self._flights.get(collector)
             if flight is None:
@@ -226,12 +239,14 @@ class CollectorRegistry:
             self._overflowing.add(family.name)
             import logging
 
+            full = family.max_series is None or family.table.live < family.max_series
             logging.getLogger("pyrometer").warning(
-                '%s "%s" has %d series, all that max_series allows: %s and further label sets are %s',
+                '%s "%s" has %d series, all that %s: %s and further label sets are %s',
                 family.kind,
                 family.name,
-                family.max_series,
-                dict(zip(family.labelnames, values)),
+                family.table.live,
+                "there is memory for" if full else "max_series allows",
+                {name: value[:80] for name, value in zip(family.labelnames, values)},
                 'counted as "__overflow__"' if family.kind in ("counter", "summary", "histogram") else "not exposed",
             )
 
@@ -310,10 +325,13 @@ def _checked_target_info(labels: Any) -> dict[str, str] | None:
 
 def _families(collected: Any) -> list[Metric]:
     """What a collector gave, as a list of families; TypeError for anything else."""
-    families = list(collected)
+    try:
+        families = list(collected)
+    except TypeError:
+        raise TypeError(f"a collector must give metric families, got {collected!r:.200}") from None
     for family in families:
-        if not hasattr(family, "name") or not hasattr(family, "samples"):
-            raise TypeError(f"collect() must give metric families, got {type(family).__name__}: {family!r:.200}")
+        if not isinstance(getattr(family, "name", None), str) or not hasattr(family, "samples"):
+            raise TypeError(f"a collector must give metric families, got {type(family).__name__}: {family!r:.200}")
     return families
 
 
@@ -325,7 +343,7 @@ def _described_names(collector: Any) -> list[str]:
     describe = getattr(collector, "describe", None)
     if describe is None:
         return []
-    return [name for metric in describe() for name in series_names(metric.name, metric.type)]
+    return [name for metric in _families(describe()) for name in series_names(metric.name, metric.type)]
 
 
 def _key(name: str) -> str:

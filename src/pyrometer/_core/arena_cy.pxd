@@ -11,7 +11,7 @@ cdef class Arena:
     cdef size_t* limbo
     cdef size_t limbo_used
     cdef size_t limbo_room
-    cdef size_t[128] free
+    cdef size_t[256] free
 
     cdef size_t allocate(self, size_t cells, const char* label_text, size_t length, uint32_t record_flags, size_t split, double created) except 0
     cdef void release(self, size_t cell) noexcept

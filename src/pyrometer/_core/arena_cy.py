@@ -80,7 +80,7 @@ class Arena:
             self.at = map_memory(cython.address(self.size))
             if self.at == 0:
                 raise MemoryError("arena: no address space for 64 KiB of shared memory")
-            memset(cython.address(self.free[0]), 0, 128 * cython.sizeof(cython.size_t))
+            memset(cython.address(self.free[0]), 0, 256 * cython.sizeof(cython.size_t))
             self.forks = fork_count()
             set_word(self.at, 64)
 
@@ -196,7 +196,7 @@ class Arena:
             """
             self.forks = fork_count()
             self.watermark = self.at + word(self.at)
-            memset(cython.address(self.free[0]), 0, 128 * cython.sizeof(cython.size_t))
+            memset(cython.address(self.free[0]), 0, 256 * cython.sizeof(cython.size_t))
             self.limbo_used = 0
             self.readers = 0
 
@@ -243,13 +243,13 @@ if cython.compiled:
     @cython.nogil
     @cython.exceptval(check=False)
     def _size_class(size: cython.pointer[cython.size_t]) -> cython.size_t:
-        """The free list for records of *size bytes; a large size is rounded up to the next power of two."""
+        """The free list for records of *size bytes; a size above 512 bytes is rounded up, by an eighth at most."""
         index: cython.size_t = 64
-        power: cython.size_t = 512
+        step: cython.size_t = 64
         if size[0] < 512:
             return size[0] // 8
-        while power < size[0]:
-            power *= 2
-            index += 1
-        size[0] = power
-        return index
+        while size[0] > 16 * step:
+            step *= 2
+            index += 8
+        size[0] = (size[0] + step - 1) // step * step
+        return index + size[0] // step - 8

@@ -24,5 +24,6 @@ class ForkSafeLock:
 
     def __exit__(self, *_: object) -> None:
         lock = self._locks.get(getpid())
-        if lock is not None:  # none: the fork was inside the block, and what was taken is its parent's
+        # Not owned: the fork was inside the block, and what was taken is its parent's.
+        if lock is not None and lock._is_owned():  # type: ignore[attr-defined]
             lock.release()

@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 /* ---- cells: float64 values that several threads and processes change at once ---------------------------------- */
 
@@ -40,7 +41,7 @@ static inline void pyro_add(size_t cell, double amount) {
     } while (!__atomic_compare_exchange_n(word, &before, after, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 }
 
-/* The number of `bounds` below x: the bucket x falls into. No branch depends on x, so every bucket costs the same. */
+/* The number of `bounds` below x: the bucket of x. No branch depends on x, so every bucket costs the same. */
 static inline size_t pyro_bucket(const double *bounds, size_t n, double x) {
     size_t below = 0;
     while (n > 16) {
@@ -83,6 +84,9 @@ static inline char *pyro_text(size_t cell) {
 /* ---- memory: a range of addresses, shared with every process forked from this one; pages exist once touched ---- */
 
 static inline size_t pyro_map(size_t *size) {
+    struct rlimit limit; /* where address space is limited, most of it is for the program */
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        while (*size > (1u << 20) && *size > limit.rlim_cur / 16) *size /= 2;
     for (; *size >= 1u << 16; *size /= 2) { /* a limit on address space (ulimit -v) halves it until it fits */
         void *at = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (at != MAP_FAILED) {
@@ -97,11 +101,9 @@ static inline size_t pyro_map(size_t *size) {
 static inline void pyro_unmap(size_t at, size_t size) { munmap((void *)at, size); }
 /* A large buffer that is about to be filled from end to end: ask for few large pages instead of many small ones. */
 static inline void pyro_fill_soon(char *at, size_t size) {
-#ifdef MADV_HUGEPAGE
     size_t begin = ((size_t)at + 4095) & ~(size_t)4095, end = ((size_t)at + size) & ~(size_t)4095;
+#ifdef MADV_HUGEPAGE
     if (size >= 1u << 22) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
-#else
-    (void)at, (void)size;
 #endif
 }
 /* Take n bytes of those counted by the word at `at`, of which there are `limit`: their offset, 0 if too few are left. */

@@ -206,7 +206,15 @@ class Family:
         child._family = self
         # Milliseconds are exact enough for a counter's beginning, and are written without a search for digits.
         created: cython.double = round(time.time(), 3)
-        child.cell = self.arena.allocate(self.cells, label_text, len(label_text), record_flags, split, created)
+        attributes = getattr(like, "__dict__", None)
+        if attributes:  # of a subclass, which its __init__ has set
+            child.__dict__.update(attributes)
+        try:
+            child.cell = self.arena.allocate(self.cells, label_text, len(label_text), record_flags, split, created)
+        except MemoryError:
+            if capped and self.labelnames:
+                return self.overflow(values, like)
+            raise
         try:
             found = self.table.insert(label_text, hash, child.cell, child)
         finally:

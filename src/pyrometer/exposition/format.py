@@ -153,6 +153,8 @@ class Format:
 
     def _series(self, name: str, labels: Mapping[str, object]) -> str:
         """Name and labels as they begin a line."""
+        if not name or "" in labels:
+            raise ValueError(f"{name or 'a sample'}: names of samples and labels cannot be empty, got {dict(labels)}")
         items = [
             (escape_label_name(key, self.escaping), escape(text_of(value)).decode())
             for key, value in sorted(labels.items())

@@ -6,7 +6,10 @@ Specified at https://prometheus.io/docs/specs/om/open_metrics_spec/; version 2.0
 
 from __future__ import annotations
 
+import math
+
 from pyrometer._core.render_cy import CREATED, Page, number
+from pyrometer._exemplars import LONGEST
 from pyrometer._names import UNDERSCORES, escape_label_name, escape_metric_name, escape_value, replace_surrogates
 from pyrometer.exposition.format import Format
 
@@ -14,6 +17,7 @@ from pyrometer.exposition.format import Format
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import Any
 
     from pyrometer._core.snapshot_cy import Snapshot
     from pyrometer._samples import Exemplar, NativeHistogram
@@ -34,7 +38,11 @@ class OpenMetrics(Format):
 
     def _write_snapshot(self, page: Page, snapshot: Snapshot, names: Collection[str] | None, created: bool) -> None:
         family = snapshot.family
-        lines = self._lines(family, [line for line in family.lines if created or line[2] != CREATED], names)
+        shown = [line for line in family.lines if created or line[2] != CREATED]
+        if family.kind == "histogram" and all(suffix != "_sum" for suffix, *_ in shown):
+            # Without a sum, as with negative buckets, the specification has no count either.
+            shown = [line for line in shown if line[0] != "_count"]
+        lines = self._lines(family, shown, names)
         if not lines and names is not None:
             return
         page.text(self._head(family.name, family.kind, family.documentation, family.unit))
@@ -65,7 +73,7 @@ class OpenMetrics(Format):
                 f'{metric.type} "{metric.name}": {sample.name} has an exemplar, which only the _total of a counter '
                 "and the buckets of a histogram may have"
             )
-        timestamp = "" if sample.timestamp is None else f" {sample.timestamp}"
+        timestamp = _timestamp(sample.timestamp)
         examples = "".join([self._exemplar(exemplar, go) for exemplar in exemplars])
         return f"{self._series(sample.name, sample.labels)} {value}{timestamp}{examples}\n"
 
@@ -76,7 +84,9 @@ class OpenMetrics(Format):
                 for name, value in sorted(exemplar.labels.items())
             ]
         )
-        timestamp = "" if exemplar.timestamp is None else f" {exemplar.timestamp}"
+        if sum(len(name) + len(value) for name, value in exemplar.labels.items()) > LONGEST:
+            raise ValueError(f"an exemplar's labels have at most {LONGEST} characters: {exemplar.labels}")
+        timestamp = _timestamp(exemplar.timestamp)
         return f" # {{{labels}}} {number(float(exemplar.value), go).decode()}{timestamp}"
 
     def _head(self, name: str, kind: str, documentation: str, unit: str) -> bytes:
@@ -84,8 +94,19 @@ class OpenMetrics(Format):
         help_text = escape_value(replace_surrogates(documentation))
         lines = f"# HELP {written} {help_text}\n# TYPE {written} {kind}\n"
         if unit:
+            if not name.endswith("_" + unit):
+                raise ValueError(f'{kind} "{name}": its name must end with its unit, got {unit!r}')
             lines += f"# UNIT {written} {unit}\n"
         return lines.encode()
+
+
+def _timestamp(given: Any) -> str:
+    """What stands behind a value for its time, in seconds."""
+    if given is None:
+        return ""
+    if isinstance(given, str) or not math.isfinite(float(given)):
+        raise ValueError(f"a timestamp must be a finite number of seconds, got {given!r:.200}")
+    return f" {given}"
 
 
 def _may_have_exemplars(metric: Metric, sample: Sample) -> bool:
