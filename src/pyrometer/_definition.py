@@ -115,6 +115,6 @@ def _full_name(kind: str, name: str, namespace: str, subsystem: str, unit: str) 
 def _caller() -> str:
     """`file:line` of the innermost frame outside this package: where a metric is defined."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "pyrometer":
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).split(".")[0] == "pyrometer":
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

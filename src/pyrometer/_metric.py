@@ -9,7 +9,7 @@ from pyrometer._core.series_cy import Family, MetricBase, count_of, own_methods
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._core.text_cy import text_of
 from pyrometer._kinds import family_of
-from pyrometer.registry import CollectorRegistry, DuplicateTimeseries
+from pyrometer.registry import CollectorRegistry, DuplicateTimeseries, describe
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
@@ -225,7 +225,7 @@ def _same(cls: type, definition: Definition, other: Any) -> Family:
     if family is None:
         raise DuplicateTimeseries(
             f'{definition.kind} "{definition.name}" ({definition.place}): the registry already has this name from '
-            f"collector {type(other).__qualname__}",
+            f"{describe(other)}",
             {definition.name},
         )
     differences = definition.differences(family.definition)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Policy:
-    """The manner of a registry. Immutable; one may serve many registries.
+    """The manner of a registry; one may serve many registries.
 
     utf8_names: names of metrics and labels may be any UTF-8 text, not the classic character set alone.
     created_series: pages have the `_created` series of counters, summaries and histograms; None follows the

@@ -110,8 +110,8 @@ class CollectorRegistry:
             if taken:
                 other = self._names_to_collectors[_key(min(taken))]
                 raise DuplicateTimeseries(
-                    f"{_describe(collector)}: the registry already has {', '.join(sorted(taken))} "
-                    f"from {_describe(other)}",
+                    f"{describe(collector)}: the registry already has {', '.join(sorted(taken))} "
+                    f"from {describe(other)}",
                     taken,
                 )
             for name in names:
@@ -122,7 +122,7 @@ class CollectorRegistry:
         """Take a collector out; KeyError if the registry does not have it."""
         with self._lock:
             if collector not in self._collector_to_names:
-                raise KeyError(f"registry: {_describe(collector)} is not registered here")
+                raise KeyError(f"registry: {describe(collector)} is not registered here")
             for name in self._collector_to_names.pop(collector):
                 self._names_to_collectors.pop(_key(name), None)
             self._flights.pop(collector, None)
@@ -141,7 +141,7 @@ class CollectorRegistry:
             if labels and not self._target_info and "target_info" in self._names_to_collectors:
                 raise ValueError(
                     f"target_info: the registry already has it from "
-                    f"{_describe(self._names_to_collectors['target_info'])}"
+                    f"{describe(self._names_to_collectors['target_info'])}"
                 )
             if labels:
                 self._names_to_collectors["target_info"] = self._described
@@ -351,7 +351,7 @@ def _key(name: str) -> str:
     return escape_metric_name(name, UNDERSCORES)
 
 
-def _describe(collector: Any) -> str:
+def describe(collector: Any) -> str:
     family = family_of(collector)
     if family is not None:
         return f'{family.kind} "{family.name}" ({family.definition.place})'

@@ -207,8 +207,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._read_rest()
         elif self.raw_requestline and self.parse_request():
             self._answer()
-            if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            length = self.headers.get("Content-Length", "")
+            if "Transfer-Encoding" in self.headers or (length and not (length.isascii() and length.isdigit())):
                 self._read_rest()
+            elif length:
+                self.rfile.read(min(int(length[:20]), _LONGEST_REST))
         else:
             self._read_rest()
 
