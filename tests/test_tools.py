@@ -105,6 +105,7 @@ def test_a_stamp_is_fresh_until_a_source_changes(tmp_path: Path, monkeypatch: py
     assert not tree.Stamp(path, [source], "another interpreter").fresh()
 
 
+@pytest.mark.tree
 @pytest.mark.parametrize("required", [False, True])
 def test_build_without_a_compiler(tmp_path: Path, required: bool) -> None:
     """Where nothing can be compiled the build goes on without the extensions, unless they are required."""
