@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tools import tree
-from tools.debian import DEFAULT_MIRROR, mirror
+from tools.debian import DebianError, mirror
 from tools.totals import Totals
 
 PYTHON = Path(sys.executable)
@@ -77,17 +77,30 @@ def test_a_failed_check_counts(tmp_path: Path) -> None:
     [
         ("sources.list", "deb http://mirror.example/debian bookworm main\n", "http://mirror.example/debian"),
         ("sources.list", "deb [arch=amd64] https://mirror.example/debian/ sid main\n", "https://mirror.example/debian"),
-        ("sources.list", "# deb http://mirror.example/debian sid main\n", DEFAULT_MIRROR),
         ("sources.list.d/debian.sources", "Types: deb\nURIs: http://one.example/debian\n", "http://one.example/debian"),
-        ("sources.list.d/other.list", "deb http://other.example/ubuntu noble main\n", DEFAULT_MIRROR),
-        ("sources.list.d/debian.save", "deb http://old.example/debian sid main\n", DEFAULT_MIRROR),
     ],
 )
 def test_mirror_is_the_one_that_apt_uses(tmp_path: Path, name: str, text: str, expected: str) -> None:
-    """The Debian mirror is read from apt's sources in both of their forms; without one it is the public one."""
+    """The Debian mirror is read from apt's sources in both of their forms."""
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text)
     assert mirror(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("sources.list", "# deb http://mirror.example/debian sid main\n"),
+        ("sources.list.d/other.list", "deb http://other.example/ubuntu noble main\n"),
+        ("sources.list.d/debian.save", "deb http://old.example/debian sid main\n"),
+    ],
+)
+def test_no_mirror_of_debian(tmp_path: Path, name: str, text: str) -> None:
+    """Where apt uses no mirror of Debian, that is said."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DebianError, match="names no mirror of Debian"):
+        mirror(tmp_path)
 
 
 def test_a_stamp_is_fresh_until_a_source_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

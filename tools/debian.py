@@ -12,7 +12,6 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
-DEFAULT_MIRROR = "http://mirror.example/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 APT_TIMEOUT = 600
 
@@ -22,7 +21,7 @@ class DebianError(Exception):
 
 
 def mirror(etc_apt: Path = Path("/etc/apt")) -> str:
-    """The Debian mirror the machine's apt uses, or the public one where it uses none."""
+    """The Debian mirror the machine's apt uses; DebianError where it uses none."""
     for path in [etc_apt / "sources.list", *sorted((etc_apt / "sources.list.d").glob("*"))]:
         if path.suffix not in {".list", ".sources"} or not path.is_file():
             continue
@@ -30,7 +29,7 @@ def mirror(etc_apt: Path = Path("/etc/apt")) -> str:
             for uri in re.findall(r"(?:https?|file|mirror\+\w+)://?\S+", line.partition("#")[0]):
                 if urlsplit(uri).path.rstrip("/").endswith("/debian"):
                     return str(uri).rstrip("/")
-    return DEFAULT_MIRROR
+    raise DebianError(f"the apt of this machine names no mirror of Debian in {etc_apt}")
 
 
 class Suite:
