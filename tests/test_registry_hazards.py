@@ -25,7 +25,7 @@ from pyrometer import (
     make_wsgi_app,
 )
 from pyrometer.exposition import OpenMetrics, Text, openmetrics_parser, render, text_parser
-from pyrometer.families import Metric
+from pyrometer.families import Metric, Sample
 
 T = TypeVar("T")
 
@@ -294,28 +294,56 @@ def test_loop_of_the_thread_is_left_alone(registry: CollectorRegistry) -> None:
 # --- registries in registries ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", ["before", "behind", "inside"])
+class HeldReading:
+    """A family that is held up where a thread reads its samples once more, when cells before it have been read."""
+
+    name, documentation, type, unit = "held", "help", "gauge", ""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.open = threading.Event()
+        self.readers: list[int] = []
+
+    @property
+    def samples(self) -> list[Sample]:
+        if threading.get_ident() in self.readers:
+            self.entered.set()
+            assert self.open.wait(WITHIN)
+        self.readers.append(threading.get_ident())
+        return [Sample("held", {}, 1)]
+
+
+@pytest.mark.parametrize("place", ["before", "behind", "inside", "reading"])
 def test_registry_in_a_registry(place: str, registry: CollectorRegistry) -> None:
     """What a registry inside counted before a scrape is on its page, also while another scrape is being held up."""
-    inner, held = CollectorRegistry(), Held()
-    counter = Counter("c", "help", registry=inner)
-    labelled = Counter("d", "help", ["a"], registry=inner)
-    if place == "before":
-        registry.register(held)
-    registry.register(inner)
-    if place != "before":
-        (inner if place == "inside" else registry).register(held)
+    inner, arrived = CollectorRegistry(), threading.Event()
+    held: Any = HeldReading() if place == "reading" else Held()
     pages: list[Future[bytes]] = [Future(), Future()]
     threads = [
         threading.Thread(target=lambda page=page: page.set_result(generate_latest(registry)), daemon=True)
         for page in pages
     ]
+
+    def arrive() -> float:
+        if threading.current_thread() is threads[1]:
+            arrived.set()
+        return 1
+
+    counter = Counter("c", "help", registry=inner)
+    labelled = Counter("d", "help", ["a"], registry=inner)
+    collectors = [held, inner] if place == "before" else [inner, held] if place == "behind" else [inner]
+    for collector in collectors:
+        registry.register(collector)
+    if place in ("inside", "reading"):
+        inner.register(Giving(held) if place == "reading" else held)
+    Gauge("m", "help", registry=registry).set_function(arrive)
     counter.inc(2)
     threads[0].start()
     assert held.entered.wait(WITHIN)
     counter.inc(3)
     labelled.labels("new").inc(4)
     threads[1].start()
+    assert arrived.wait(WITHIN)
     held.open.set()
     assert lines_of(pages[0].result(WITHIN), "c_total ") in (["c_total 2"], ["c_total 5"])
     page = pages[1].result(WITHIN)

@@ -325,6 +325,8 @@ def _checked_target_info(labels: Any) -> dict[str, str] | None:
 
 def _families(collected: Any) -> list[Metric]:
     """What a collector gave, as a list of families; TypeError for anything else."""
+    from pyrometer.families import METRIC_TYPES
+
     try:
         families = list(collected)
     except TypeError:
@@ -332,6 +334,8 @@ def _families(collected: Any) -> list[Metric]:
     for family in families:
         if not isinstance(getattr(family, "name", None), str) or not hasattr(family, "samples"):
             raise TypeError(f"a collector must give metric families, got {type(family).__name__}: {family!r:.200}")
+        if getattr(family, "type", None) not in METRIC_TYPES:
+            raise ValueError(f'"{family.name}": type must be one of {", ".join(METRIC_TYPES)}, got {family!r:.200}')
     return families
 
 

@@ -84,6 +84,8 @@ class OpenMetrics(Format):
                 for name, value in sorted(exemplar.labels.items())
             ]
         )
+        if "" in exemplar.labels:
+            raise ValueError(f"the names of an exemplar's labels cannot be empty: {exemplar.labels}")
         if sum(len(name) + len(value) for name, value in exemplar.labels.items()) > LONGEST:
             raise ValueError(f"an exemplar's labels have at most {LONGEST} characters: {exemplar.labels}")
         timestamp = _timestamp(exemplar.timestamp)
@@ -94,7 +96,7 @@ class OpenMetrics(Format):
         help_text = escape_value(replace_surrogates(documentation))
         lines = f"# HELP {written} {help_text}\n# TYPE {written} {kind}\n"
         if unit:
-            if not name.endswith("_" + unit):
+            if not name.endswith("_" + unit) or "\n" in unit:
                 raise ValueError(f'{kind} "{name}": its name must end with its unit, got {unit!r}')
             lines += f"# UNIT {written} {unit}\n"
         return lines.encode()
