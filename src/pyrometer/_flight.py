@@ -37,7 +37,7 @@ class Flight:
     well, before anyone learns of it.
     """
 
-    __slots__ = ("_call", "_fail", "_finish", "_lock", "_loop", "_pid", "_running", "label")
+    __slots__ = ("_call", "_fail", "_finish", "_lock", "_loop", "_pid", "_running", "_succeeded", "label")
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Flight:
         self._lock = ForkSafeLock()
         self._pid = getpid()
         self._loop: Any = None
+        self._succeeded = False
         self._running: Future[Any] | None = None
 
     def begin(self) -> Run:
@@ -111,7 +112,10 @@ class Flight:
 
     def _land(self, future: Future[Any], result: Any, error: BaseException | None) -> None:
         try:
-            if error is not None and self._fail is not None:
+            if error is None:
+                self._succeeded = True
+            elif self._fail is not None and (isinstance(error, Exception) or not self._succeeded):
+                # An interruption says nothing about what was run: what it gave before stays.
                 self._fail()
         finally:
             with self._lock:
