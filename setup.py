@@ -12,7 +12,20 @@ import sys
 from setuptools import Extension, setup
 
 CORE = "src/pyrometer/_core"
-HOT_MODULES = ("text_cy", "arena_cy", "table_cy", "series_cy", "children_cy", "snapshot_cy", "render_cy")
+HOT_MODULES = (
+    "text_cy",
+    "memory_cy",
+    "chunks_cy",
+    "record_cy",
+    "notes_cy",
+    "slots_cy",
+    "table_cy",
+    "arena_cy",
+    "series_cy",
+    "children_cy",
+    "snapshot_cy",
+    "render_cy",
+)
 
 
 def wanted(variable: str) -> bool:
@@ -31,7 +44,7 @@ def extensions() -> list[Extension]:
                 f"pyrometer._core.{name}",
                 [f"{CORE}/{name}.py"],
                 language="c++",
-                depends=[f"{CORE}/native.h", f"{CORE}/native.pxd"],
+                depends=[f"{CORE}/{file}" for file in ("native.h", "native.pxd", "shared.h", "shared.pxd")],
                 include_dirs=[CORE],
                 extra_compile_args=["-std=c++17", "-O3", "-g0", "-fvisibility=hidden", "-Wno-sign-compare"],
             )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,7 +18,9 @@ import prometheus_client
 import pytest
 
 from pyrometer import REGISTRY, DuplicateTimeseries
-from pyrometer.collectors import GCCollector, PlatformCollector, ProcessCollector
+from pyrometer._core.layout import GC_FIRST, VALUES
+from pyrometer.collectors import GCCollector, PlatformCollector, ProcessCollector, _workers
+from pyrometer.collectors.process import _SYSTEM_TICKS, _USER_TICKS
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 
@@ -52,6 +56,44 @@ def samples(families: Iterable[Any]) -> dict[tuple[object, ...], float]:
 def names(families: Iterable[Any]) -> list[str]:
     """The names of families."""
     return [family.name for family in families]
+
+
+class Slots:
+    """The slots of an arena, in this process alone: what collectors do with them, without any other process."""
+
+    shared = True
+    started = 1418180000.25
+
+    def __init__(self, *pids: int) -> None:
+        self.pids = pids
+        self.values: dict[tuple[int, int], float] = {}
+
+    def processes(self) -> list[tuple[int, int]]:
+        return list(enumerate(self.pids))
+
+    def keep(self, index: int, value: float) -> None:
+        self.keep_of(self.pids.index(os.getpid()), index, value)
+
+    def keep_of(self, slot: int, index: int, value: float) -> None:
+        self.values[slot, index] = max(value, self.values.get((slot, index), 0))
+
+    def total(self, index: int) -> float:
+        return sum(value for (_, which), value in self.values.items() if which == index)
+
+
+DEAD = -1  # the slot where the tests have what ended processes had
+
+
+@pytest.fixture
+def share(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Slots]:
+    """Have the collectors find slots of this process and the given ones."""
+
+    def share(*pids: int) -> Slots:
+        slots = Slots(os.getpid(), *pids)
+        monkeypatch.setattr(_workers, "shared_arena", lambda: slots)
+        return slots
+
+    return share
 
 
 @pytest.fixture
@@ -175,7 +217,7 @@ def test_unlimited_file_descriptors(proc: Path) -> None:
     limits = proc / "1234" / "limits"
     limits.write_text(LIMITS.replace("2048     ", "unlimited"))
     collected = ProcessCollector(pid=lambda: 1234, proc=proc, registry=None).collect()
-    assert samples(collected)[("process_max_fds",)] == float("inf")
+    assert samples(collected)[("process_max_fds",)] == math.inf
 
 
 @pytest.mark.parametrize("stat", [None, "", "cpu 1 2 3\n", "btime\n", "btime soon\n"])
@@ -214,6 +256,112 @@ def test_process_in_threads() -> None:
     for thread in threads:
         thread.join()
     assert collected == [ALL_PROCESS_METRICS] * 8
+
+
+# --- the processes of a program ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def procs(proc: Path) -> Path:
+    """A small /proc with processes 1234 and 1235 beside this one, which is the self of it."""
+    ours = proc / str(os.getpid())
+    shutil.copytree(proc / "1234", ours)
+    (ours / "stat").write_text(STAT.replace("250 50", "10 20").replace("1073741824 2048", "1000 1"))
+    shutil.copytree(proc / "1234", proc / "1235")
+    (proc / "self").symlink_to(str(os.getpid()))
+    return proc
+
+
+def test_processes_of_a_program(procs: Path, share: Callable[..., Slots]) -> None:
+    """Memory and descriptors are sums over the living, processor time has the dead too, the start is the program's."""
+    slots = share(1234, 1235)
+    slots.keep_of(DEAD, _USER_TICKS, 550)
+    ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    collected = ProcessCollector(proc=procs, registry=None).collect()
+    assert names(collected) == ALL_PROCESS_METRICS
+    assert samples(collected) == {
+        ("process_virtual_memory_bytes",): 2 * 1073741824 + 1000,
+        ("process_resident_memory_bytes",): (2 * 2048 + 1) * page,
+        ("process_start_time_seconds",): 1418180000.25,
+        ("process_cpu_seconds_total",): (550 + 2 * 250 + 10) / ticks + (2 * 50 + 20) / ticks,
+        ("process_open_fds",): 9,
+        ("process_max_fds",): 3 * 2048,
+    }
+    assert (slots.values[1, _USER_TICKS], slots.values[1, _SYSTEM_TICKS]) == (250, 50)
+
+
+def test_processor_time_of_the_dead_is_exact(proc: Path, share: Callable[..., Slots]) -> None:
+    """When a process ends, and others are summed up in another order, the counter is not less by a rounding error."""
+    (proc / "self").symlink_to("1")  # nothing is read but what the slots have
+    slots = share(1234)
+    collector = ProcessCollector(proc=proc, registry=None)
+    for ticks in range(1, 1000, 7):
+        slots.values = {(0, _USER_TICKS): 2 * ticks, (1, _USER_TICKS): 5 * ticks, (DEAD, _SYSTEM_TICKS): 3 * ticks}
+        before = samples(collector.collect())
+        slots.values = {(DEAD, _SYSTEM_TICKS): 3 * ticks, (DEAD, _USER_TICKS): 5 * ticks, (0, _USER_TICKS): 2 * ticks}
+        assert samples(collector.collect()) == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda p: (p / "fd").rename(p / "hidden"), {"process_open_fds": 6}),
+        (lambda p: replace_by_directory(p / "limits"), {"process_max_fds": 4096}),
+        (lambda p: (p / "limits").write_text(LIMITS.replace("2048     ", "unlimited")), {"process_max_fds": math.inf}),
+        (lambda p: (p / "stat").write_text(""), {"process_virtual_memory_bytes": 1073742824}),
+        (lambda p: p.rename(p.parent / "1236"), {"process_open_fds": 6, "process_max_fds": 4096}),
+    ],
+)
+def test_what_cannot_be_read_of_one_process(
+    spoil: Callable[[Path], object], expected: dict[str, float], procs: Path, share: Callable[..., Slots]
+) -> None:
+    """What cannot be read of one process is left out of the sums; what it used of the processor stays."""
+    share(1234, 1235)
+    collector = ProcessCollector(proc=procs, registry=None)
+    before = samples(collector.collect())
+    spoil(procs / "1235")
+    after = samples(collector.collect())
+    assert list(after) == list(before)
+    assert after[("process_cpu_seconds_total",)] == before[("process_cpu_seconds_total",)]
+    assert {name: after[(name,)] for name in expected} == expected
+
+
+@pytest.mark.parametrize("numbers", ["none", "others"])
+def test_procfs_of_another_namespace(numbers: str, procs: Path, share: Callable[..., Slots]) -> None:
+    """Where procfs has other ids for the processes, they would be strangers: only this process is read from it."""
+    slots = share(1234, 1235)
+    slots.keep_of(1, _USER_TICKS, 700)
+    (procs / str(os.getpid())).rename(procs / "1")
+    (procs / "self").unlink()
+    if numbers == "others":
+        (procs / "self").symlink_to("1")
+    values = samples(ProcessCollector(proc=procs, registry=None).collect())
+    assert values.get(("process_open_fds",)) == {"none": None, "others": 3}[numbers]
+    user, system = {"none": (700, 0), "others": (710, 20)}[numbers]
+    ticks = os.sysconf("SC_CLK_TCK")
+    assert values[("process_cpu_seconds_total",)] == user / ticks + system / ticks
+
+
+@linux
+@pytest.mark.parametrize("pid", [lambda: "self", os.getpid])
+def test_pid_means_one_process(pid: Callable[[], int | str], share: Callable[..., Slots]) -> None:
+    """With a pid the metrics are those of that one process, whatever the program has besides."""
+    slots = share(os.getppid())
+    values = samples(ProcessCollector(pid=pid, registry=None).collect())
+    assert values[("process_start_time_seconds",)] != slots.started
+    assert slots.values == {}
+
+
+@linux
+def test_program_of_one_process(share: Callable[..., Slots]) -> None:
+    """In a program of one process its numbers are that process's, its processor time to the last bit."""
+    share()
+    one, program = ProcessCollector(pid=os.getpid, registry=None), ProcessCollector(registry=None)
+    before, now, after = (samples(collector.collect()) for collector in (one, program, one))
+    assert before[("process_cpu_seconds_total",)] <= now[("process_cpu_seconds_total",)]
+    assert now[("process_cpu_seconds_total",)] <= after[("process_cpu_seconds_total",)]
+    for name in ("process_open_fds", "process_max_fds"):
+        assert now[(name,)] == before[(name,)]
 
 
 # --- platform --------------------------------------------------------------------------------------------------------
@@ -307,6 +455,56 @@ def test_gc_without_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
     collector = GCCollector(registry=registry)
     assert collector.collect() == collector.describe() == []
     assert list(registry.collect()) == []
+
+
+GC_METRICS = (
+    "python_gc_objects_collected_total",
+    "python_gc_objects_uncollectable_total",
+    "python_gc_collections_total",
+)
+
+
+def test_gc_of_a_program(share: Callable[..., Slots]) -> None:
+    """What other processes keep, living and dead, is added to what this one has, by generation."""
+    slots = share(1234)
+    others: dict[tuple[object, ...], float] = {}
+    for generation in range(3):
+        for place, name in enumerate(GC_METRICS):
+            index = GC_FIRST + 3 * generation + place
+            slots.keep_of(1, index, 10.0**index)
+            slots.keep_of(DEAD, index, 1.0)
+            others[name, str(generation)] = 10.0**index + 1
+    before = gc.get_stats()
+    values = samples(GCCollector(registry=None).collect())
+    after = gc.get_stats()
+    assert len(values) == 9
+    assert max(index for _, index in slots.values) < VALUES
+    for generation in range(3):
+        for name, key in zip(GC_METRICS, ("collected", "uncollectable", "collections"), strict=True):
+            own = values[name, str(generation)] - others[name, str(generation)]
+            assert before[generation][key] <= own <= after[generation][key]
+
+
+def test_gc_that_a_fork_inherits() -> None:
+    """A forked process begins at nothing: what it has of its parent's statistics, the parent counts already."""
+    for _ in range(5):
+        gc.collect()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            gc.disable()
+            slots = Slots(os.getpid())
+            _workers.shared_arena = lambda: slots
+            gc.collect(1)
+            values = samples(GCCollector(registry=None).collect())
+            os.write(writer, repr([int(values[GC_METRICS[2], generation]) for generation in "012"]).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, encoding="ascii") as told:
+        assert told.read() == "[0, 1, 0]"
+    os.waitpid(child, 0)
 
 
 # --- all of them -----------------------------------------------------------------------------------------------------

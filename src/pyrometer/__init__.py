@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from pyrometer._policy import Policy, disable_created_metrics, enable_created_metrics
 from pyrometer.metrics import Counter, Enum, Gauge, Histogram, Info, Summary
-from pyrometer.registry import REGISTRY, CollectorRegistry, DuplicateTimeseries
+from pyrometer.registry import REGISTRY, CollectorRegistry, DuplicateTimeseries, join
 
 __version__ = "0.1.0.dev0"
 
@@ -87,6 +87,7 @@ __all__ = [
     "enable_created_metrics",
     "generate_latest",
     "generate_latest_async",
+    "join",
     "make_asgi_app",
     "make_wsgi_app",
     "start_http_server",

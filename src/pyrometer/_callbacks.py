@@ -52,7 +52,7 @@ class Callback:
                 raise ValueError(f'{family.kind} "{family.name}": its function gave {label_values} twice')
             values[label_values] = self._number(number, f" for {label_values}")
         overflow = (OVERFLOW,) * len(family.labelnames)
-        for _, present in family.series():
+        for present in family.present():
             if present not in values and present != overflow:
                 family.remove(present)
         sums: dict[int, tuple[MetricBase, float]] = {}
@@ -113,5 +113,4 @@ class Callback:
         if self._metric._address:
             family.hide(self._metric, True)
         else:
-            for child, _ in family.series():
-                family.hide(child, True)
+            family.hide_all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from pyrometer._core.layout import fields, packed
 from pyrometer._names import checked_labels
 from pyrometer._samples import Exemplar
 
@@ -11,6 +12,8 @@ from pyrometer._samples import Exemplar
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pyrometer._core.snapshot_cy import Snapshot
 
 LONGEST = 128
 """Characters that the names and values of an exemplar's labels may have together (OpenMetrics 1.0, section 4.6)."""
@@ -29,3 +32,21 @@ def exemplar_of(what: str, labels: Mapping[str, str], amount: float) -> Exemplar
     if size > LONGEST:
         raise ValueError(f"{what}: exemplar labels have {size} characters, expected at most {LONGEST}: {checked}")
     return Exemplar(checked, amount, round(time.time(), 3))
+
+
+def labels_as_note(labels: Mapping[str, str]) -> bytes:
+    """Names and values as the text of a note."""
+    return packed([text for label in labels.items() for text in label])
+
+
+def labels_of_note(data: bytes) -> dict[str, str]:
+    """What `labels_as_note` made a note of."""
+    texts = fields(data)
+    return dict(zip(texts[::2], texts[1::2]))
+
+
+def exemplars_of(snapshot: Snapshot) -> dict[tuple[int, int], Exemplar]:
+    """The exemplars of a family's series, by (cell, index), whichever process took them."""
+    return {
+        key: Exemplar(labels_of_note(data), value, stamp) for key, (data, value, stamp) in snapshot.notes.items()
+    }

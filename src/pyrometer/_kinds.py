@@ -48,6 +48,25 @@ def stateset_lines(states: tuple[str, ...]) -> tuple[Line, ...]:
     return tuple(("", state, STATE, i) for i, state in enumerate(states))
 
 
+def lines_of(
+    kind: str, name: str, bounds: tuple[float, ...] = (), states: tuple[str, ...] = ()
+) -> tuple[tuple[Line, ...], int, str]:
+    """(lines, cells of a series, name of the extra label) of a family of this kind; ValueError for no kind."""
+    if kind == "counter":
+        return COUNTER_LINES, 1, ""
+    if kind == "gauge":
+        return GAUGE_LINES, 1, ""
+    if kind == "summary":
+        return SUMMARY_LINES, 2, ""
+    if kind == "histogram":
+        return histogram_lines(bounds), len(bounds) + 1, "le"
+    if kind == "stateset":
+        return stateset_lines(states), 1, name
+    if kind == "info":
+        return (), 1, ""
+    raise ValueError(f"{kind!r} is no kind of family")
+
+
 def bound_text(bound: float) -> str:
     """The `le` of a bucket, as every Python application has it in its Prometheus: `0.005`, `1.0`, `1e+06`, `+Inf`."""
     return number(bound, True).decode()

@@ -8,7 +8,7 @@ from pyrometer._core.arena_cy import Arena
 from pyrometer._core.series_cy import Family, MetricBase, count_of, own_methods
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._core.text_cy import text_of
-from pyrometer._kinds import family_of
+from pyrometer._kinds import family_of, lines_of
 from pyrometer.registry import CollectorRegistry, DuplicateTimeseries, describe
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from pyrometer._definition import Definition
     from pyrometer._flight import Flight
-    from pyrometer._kinds import Line
     from pyrometer.families import Metric
 
 
@@ -64,14 +63,14 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
     def _define(
         self,
         definition: Definition,
-        lines: tuple[Line, ...],
         registry: object,
         *,
-        cells: int = 1,
-        extra_label: str = "",
         bounds: tuple[float, ...] = (),
+        states: tuple[str, ...] = (),
+        mode: str = "",
     ) -> None:
         """Become the handle of a new family, or of the one that the registry has by this definition."""
+        lines, cells, extra_label = lines_of(definition.kind, definition.name, bounds, states)
 
         def family_in(arena: Arena) -> Family:
             family = Family(
@@ -84,11 +83,13 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
                 lines,
                 cells,
                 extra_label,
-                bounds,
+                bounds[:-1],
                 definition.max_series,
+                mode,
             )
             family.definition = definition
             family.kept["handle"] = self
+            family.kept["detail"] = tuple(map(repr, bounds)) or states or ((mode,) if mode else ())
             return family
 
         observable = not definition.labelnames
@@ -98,7 +99,7 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
                 if other is not None:
                     self._attach(_same(type(self), definition, other), observable)
                     return
-                family = family_in(registry._arena)
+                family = registry._enroll(family_in(registry._arena))
                 family.on_overflow = registry._count_overflow
                 self._attach(family, observable)
                 registry.register(self)
@@ -175,10 +176,14 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
         return self._collected()
 
     def _collected(self) -> list[Metric]:
+        from pyrometer._combined import item_of
+        from pyrometer._core.news import refresh
         from pyrometer._policy import Policy
         from pyrometer._snapshots import metric_of
 
-        return [metric_of(Snapshot(self._family), created_series=Policy().created_series)]
+        refresh(self._family.arena)
+        item = item_of(self._family)
+        return [metric_of(item, created_series=Policy().created_series) if isinstance(item, Snapshot) else item]
 
     def _flights(self) -> list[Flight]:
         """The callbacks that have to run before the family is read."""
@@ -194,10 +199,10 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
     def _exemplify(self, index: int, amount: float, labels: Mapping[str, str]) -> None:
         """Keep the labels of an example of what one of the cells counts."""
         if labels and not self._removed:
-            from pyrometer._exemplars import exemplar_of
+            from pyrometer._exemplars import exemplar_of, labels_as_note
 
             exemplar = exemplar_of(f'{self._family.kind} "{self._family.name}"', labels, amount)
-            self._family.exemplars[(self._address, index)] = exemplar
+            self._family.put_note(self, index, labels_as_note(exemplar.labels), amount, float(exemplar.timestamp or 0))
 
     def __str__(self) -> str:
         return f"{self._family.kind}:{self._family.name}"

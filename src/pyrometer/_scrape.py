@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 
+from pyrometer._combined import item_of
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._flight import Interrupted
 from pyrometer._kinds import cells_of, series_names
@@ -136,25 +137,29 @@ class Scrape:
     def _items(self, outcomes: dict[Flight, Any]) -> list[Item]:
         items: list[Item] = []
         self._taken: dict[str, int] = {}
+        self.registry._refresh()
         for collector in self._collectors:
             family = cells_of(collector)
             if family is not None:
+                family = self.registry._newest(family)
                 if self._is_free(collector, family.name, family.kind, family.name):
-                    items += self._kept(collector, family)
+                    items += self._kept(family)
                 continue
             for flight in self.registry._flights_of(collector):
                 outcome = outcomes.get(flight)
                 if outcome is not None and not isinstance(outcome, Exception):
                     for metric in outcome:
                         self._add(items, collector, flight.label, metric)
+        for family in self.registry._strangers():
+            if not any(name in self._taken for name in series_names(family.name, family.kind)):
+                self._taken.update(dict.fromkeys(series_names(family.name, family.kind), -1))
+                items += self._kept(family)
         return items
 
-    def _kept(self, collector: Any, family: Family) -> list[Item]:
+    def _kept(self, family: Family) -> list[Item]:
         """What a family of cells has for a page."""
-        if family.kind == "info":
-            return [(family.name, metric) for metric in collector._collected() if self._wanted(metric)]
-        snapshot = Snapshot(family)
-        return [(family.name, snapshot)] if self._wanted(snapshot) else []
+        item = item_of(family)
+        return [(family.name, item)] if self._wanted(item) else []
 
     def _add(self, items: list[Item], collector: Any, label: str, whole: Metric) -> None:
         """Add a collector's family. What is wrong with it is a failure of that collector."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyrometer._core.render_cy import BUCKET, COUNT, CREATED, STATE
 from pyrometer._core.snapshot_cy import Snapshot, read_cell
+from pyrometer._exemplars import exemplars_of
 from pyrometer.families import Metric, Sample
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
@@ -28,6 +29,7 @@ def _samples(snapshot: Snapshot, created_series: bool) -> Iterator[Sample]:
         for suffix, extra, source, index in family.lines
         if created_series or source != CREATED
     ]
+    exemplars = exemplars_of(snapshot)
     for cell, label_text, created in snapshot.records():
         labels = dict(zip(family.labelnames, family.values(label_text)))
         total = 0.0
@@ -44,7 +46,7 @@ def _samples(snapshot: Snapshot, created_series: bool) -> Iterator[Sample]:
                 if source == BUCKET:
                     total += value
                     value = total
-                exemplar = snapshot.exemplars.get((cell, index))
+                exemplar = exemplars.get((cell, index))
             # Every sample has labels of its own: whoever collects may change them.
             own = {**labels, family.extra_label: extra} if extra is not None else dict(labels)
             yield Sample(name, own, value, None, exemplar)

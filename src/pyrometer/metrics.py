@@ -22,9 +22,12 @@ from __future__ import annotations
 
 import time
 
+from pyrometer._catalogue import enroll_within
 from pyrometer._core.children_cy import CounterBase, GaugeBase, HistogramBase, SummaryBase
+from pyrometer._combined import IN_PROGRESS
+from pyrometer._core import COMPILED
 from pyrometer._definition import Definition
-from pyrometer._kinds import COUNTER_LINES, GAUGE_LINES, SUMMARY_LINES, histogram_lines, stateset_lines
+from pyrometer._exemplars import labels_as_note
 from pyrometer._metric import MetricWrapperBase
 from pyrometer._names import checked_labels, replace_surrogates
 from pyrometer._timing import ExceptionCounter, InprogressTracker, Timer
@@ -86,7 +89,7 @@ class Counter(CounterBase, MetricWrapperBase):
             max_series,
             utf8_names=_utf8_names(registry),
         )
-        self._define(definition, COUNTER_LINES, registry)
+        self._define(definition, registry)
 
     def reset(self) -> None:
         """Set the count to zero, as of now: for when what it counts begins anew without the process doing so."""
@@ -158,7 +161,7 @@ class Gauge(GaugeBase, MetricWrapperBase):
             utf8_names=_utf8_names(registry),
             detail=multiprocess_mode,
         )
-        self._define(definition, GAUGE_LINES, registry)
+        self._define(definition, registry, mode=multiprocess_mode or "")
         self._family.read_only = multiprocess_mode in ("mostrecent", "livemostrecent")
 
     def _refuse(self, method: str) -> None:
@@ -174,7 +177,7 @@ class Gauge(GaugeBase, MetricWrapperBase):
     def track_inprogress(self) -> InprogressTracker:
         """Add 1 while a block or a function runs. As a decorator it takes functions of any kind."""
         self._check_observable()
-        return InprogressTracker(self)
+        return InprogressTracker(_inside(self))
 
     def time(self) -> Timer:
         """Set the value to the duration of a block or of each call of a function, in seconds."""
@@ -189,6 +192,18 @@ class Gauge(GaugeBase, MetricWrapperBase):
         which may come from any thread.
         """
         self._set_function(f)
+
+
+def _inside(gauge: Gauge) -> Gauge:
+    """What counts, for this process alone, what a gauge tracks: so that it ends with the process."""
+    family = gauge._family
+    if family.parts or not COMPILED:
+        return gauge
+    within = family.kept.get(IN_PROGRESS)
+    if within is None:
+        within = family.kept.setdefault(IN_PROGRESS, enroll_within(family, IN_PROGRESS, "livesum"))
+    own: Gauge = within.child(gauge._labelvalues, gauge)
+    return own
 
 
 class Summary(SummaryBase, MetricWrapperBase):
@@ -226,7 +241,7 @@ class Summary(SummaryBase, MetricWrapperBase):
             utf8_names=_utf8_names(registry),
             reserved=("quantile",),
         )
-        self._define(definition, SUMMARY_LINES, registry, cells=2)
+        self._define(definition, registry)
 
     def time(self) -> Timer:
         """Observe the duration of a block or of each call of a function of any kind, in seconds."""
@@ -275,9 +290,7 @@ class Histogram(HistogramBase, MetricWrapperBase):
             reserved=("le",),
             detail=bounds,
         )
-        self._define(
-            definition, histogram_lines(bounds), registry, cells=len(bounds) + 1, extra_label="le", bounds=bounds[:-1]
-        )
+        self._define(definition, registry, bounds=bounds)
 
     def time(self) -> Timer:
         """Observe the duration of a block or of each call of a function of any kind, in seconds."""
@@ -332,7 +345,7 @@ class Info(MetricWrapperBase):
             max_series,
             utf8_names=_utf8_names(registry),
         )
-        self._define(definition, (), registry)
+        self._define(definition, registry)
 
     def info(self, val: Mapping[str, str]) -> None:
         """Set the text, in place of what was set before.
@@ -345,15 +358,7 @@ class Info(MetricWrapperBase):
             raise TypeError(f"{what}: expected a mapping of label names to text, got {val!r}")
         labels = checked_labels(what, val, self._family.labelnames)
         if not self._removed:
-            self._family.infos[self._address] = labels
-
-    def _collected(self) -> list[Metric]:
-        metric = self.describe()[0]
-        family = self._family
-        for child, values in family.series():
-            labels = {**dict(zip(family.labelnames, values)), **family.infos.get(child._address, {})}
-            metric.add_sample(family.name + "_info", labels, 1.0)
-        return [metric]
+            self._family.put_note(self, 0, labels_as_note(labels), 0.0, 0.0)
 
 
 class Enum(MetricWrapperBase):
@@ -397,7 +402,7 @@ class Enum(MetricWrapperBase):
             utf8_names=_utf8_names(registry),
             detail=checked,
         )
-        self._define(definition, stateset_lines(checked), registry, extra_label=definition.name)
+        self._define(definition, registry, states=checked)
 
     def state(self, state: str) -> None:
         """Set the current state. ValueError for one that the definition does not have."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from _weakref import ref
 
+from pyrometer._arenas import program_arena, replace_arena
+from pyrometer._catalogue import adopted, enroll, strangers
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.children_cy import CounterBase
 from pyrometer._core.lock import ForkSafeLock
+from pyrometer._core.news import refresh
 from pyrometer._core.series_cy import Family
 from pyrometer._kinds import COUNTER_LINES, cells_of, family_of, series_names
 from pyrometer._names import UNDERSCORES, checked_labels, escape_metric_name
@@ -44,6 +48,9 @@ _OVERFLOWS = "pyrometer_series_overflow"
 _OWN_SERIES = [name for own in (_ERRORS, _OVERFLOWS) for name in series_names(own, "counter")]
 
 
+_named: list[ref[CollectorRegistry]] = []
+
+
 class DuplicateTimeseries(ValueError):
     """Two collectors of a registry would expose series of the same name; `duplicates` has the names."""
 
@@ -55,6 +62,8 @@ class DuplicateTimeseries(ValueError):
 class CollectorRegistry:
     """The collectors whose families a page shows, in the order of their registration.
 
+    name: registries of one name are one registry for all processes of the program; one without a name belongs to its
+        process and those forked from it.
     target_info: labels of the `target_info` series, which describes the program as a whole; None for no such series.
     policy: the manner of the registry, see `Policy`.
     auto_describe, support_collectors_without_names: taken for the sake of `prometheus_client` and without effect:
@@ -70,12 +79,22 @@ class CollectorRegistry:
         target_info: dict[str, str] | None = None,
         support_collectors_without_names: bool = False,
         *,
+        name: str = "",
         policy: Policy | None = None,
     ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"registry: name must be a str, got {name!r}")
         if policy is not None and not isinstance(policy, Policy):
             raise TypeError(f"registry: policy must be a Policy or None, got {policy!r}")
         self.policy = Policy() if policy is None else policy
-        self._arena = Arena()
+        self.name = name
+        if name:
+            _named.append(ref(self))
+        self._own_arena: Arena | None = None
+        self._foreign: dict[int, Family] = {}
+        self._latest: dict[str, Family] = {}
+        self._redefined: set[str] = set()
+        self._revision = -1
         self._lock = ForkSafeLock()
         self._collector_to_names: dict[Collector, list[str]] = {}
         self.itself = _Own()
@@ -89,6 +108,128 @@ class CollectorRegistry:
         """Those the registry started with, by name: "gc", "platform", "process"; unregister() takes one out."""
         self._target_info: dict[str, str] | None = None
         self.set_target_info(target_info)
+
+    # ---- the arena
+
+    @property
+    def _arena(self) -> Arena:
+        """The memory of its families: with a name that of the program, without one that of this process's forks."""
+        if self._own_arena is None:
+            with self._lock:
+                if self._own_arena is None:
+                    self._own_arena = program_arena() if self.name else Arena()
+        return self._own_arena
+
+    def _enroll(self, family: Family, role: str = "") -> Family:
+        """Make a family known to the other processes of the program."""
+        enroll(family, self.name, family.kept.get("detail", ()), role)
+        if not role and family.kind == "gauge":
+            self._find_roles(family)
+        return family
+
+    def _take_in(self, family: Family) -> None:
+        """A metric of no registry, or one that left this one, is registered: its series are those of the registry."""
+        if family.arena is self._arena and family.offset:
+            family.reinstate()
+        elif not family.offset:
+            family.move(self._arena)
+            self._enroll(family)
+            family.arrive()
+
+    def _move(self, arena: Arena) -> None:
+        """Move to another arena, with everything that was counted here."""
+        with self._lock:
+            if self._own_arena is None:
+                return
+            before, self._own_arena = self._own_arena, arena
+            self._foreign.clear()
+            for family in list(before.families.values()):
+                record = before.definitions.get(family.offset)
+                if record is not None and record[0] == self.name:
+                    within = family.kept.get("role", "")
+                    family.move(arena)
+                    if family.definition is not None or within or family.name in self._own:
+                        self._enroll(family, within)
+                        family.arrive()
+
+    def _refresh(self) -> None:
+        """Learn what other processes have defined, counted for the first time, and removed; bury the dead."""
+        for registry in self._with_inner():
+            if registry.name or registry._own_arena is not None:
+                registry._adopt()
+
+    def _adopt(self) -> None:
+        arena = self._arena
+        arena.processes()
+        for _ in range(3):
+            unknown = list(strangers(arena, self.name))
+            for offset, record in unknown:
+                try:
+                    self._adopt_one(offset, record)
+                except (ValueError, IndexError):  # the record of a process that writes what we do not understand
+                    arena.definitions.pop(offset, None)
+            if not unknown:
+                break
+        if self._revision != arena.revision:
+            self._revision = arena.revision
+            self._find_latest(arena)
+        refresh(arena)
+
+    def _adopt_one(self, offset: int, record: list[str]) -> None:
+        role = record[-1]
+        family = adopted(self._arena, offset, record)
+        self._foreign[family.offset] = family
+        if role:
+            for main in list(self._arena.families.values()):
+                if main.name == family.name and main.labelnames == family.labelnames and not main.parts:
+                    main.kept[role] = family
+
+    def _find_roles(self, family: Family) -> None:
+        for other in list(family.arena.families.values()):
+            role = other.kept.get("role", "")
+            if role and other.name == family.name and other.labelnames == family.labelnames:
+                family.kept[role] = other
+
+    def _find_latest(self, arena: Arena) -> None:
+        """Of several definitions of one name, the one made last; those that no process has any more end."""
+        self._latest = {}
+        for family in sorted(arena.families.values(), key=lambda each: each.made):
+            record = arena.definitions.get(family.offset)
+            if record is None or record[0] != self.name or record[-1] or family.is_withdrawn():
+                continue
+            before = self._latest.get(family.name)
+            self._latest[family.name] = family
+            if before is None:
+                continue
+            if family.name not in self._redefined:
+                self._redefined.add(family.name)
+                import logging
+
+                logging.getLogger("pyrometer").warning(
+                    '%s "%s" is defined in two ways by processes of this program: the definition made last is exposed, '
+                    "and what the other one counted is not",
+                    family.kind,
+                    family.name,
+                )
+            if not arena.is_used(before.offset):
+                self._foreign.pop(before.offset, None)
+                before.end()
+
+    def _newest(self, family: Family) -> Family:
+        """The family that a page shows for one of ours: another process may have defined its name otherwise since."""
+        latest = self._latest.get(family.name, family) if family.offset else family
+        return family if latest.is_withdrawn() else latest
+
+    def _strangers(self) -> list[Family]:
+        """The families that only other processes have defined, in order."""
+        found: list[Family] = []
+        for registry in self._with_inner():
+            for family in registry._foreign.values():
+                role = family.kept.get("role", "")
+                if not role and not family.is_withdrawn() and registry._latest.get(family.name, family) is family:
+                    if family.name not in (_ERRORS, _OVERFLOWS):
+                        found.append(family)
+        return sorted(found, key=lambda family: family.made)
 
     # ---- registration
 
@@ -117,6 +258,9 @@ class CollectorRegistry:
             for name in names:
                 self._names_to_collectors[_key(name)] = collector
             self._collector_to_names[collector] = names
+            family = family_of(collector)
+            if family is not None and not family.enrolled:
+                self._take_in(family)
 
     def unregister(self, collector: Collector) -> None:
         """Take a collector out; KeyError if the registry does not have it."""
@@ -126,6 +270,9 @@ class CollectorRegistry:
             for name in self._collector_to_names.pop(collector):
                 self._names_to_collectors.pop(_key(name), None)
             self._flights.pop(collector, None)
+            family = family_of(collector)
+            if family is not None and family.arena is self._own_arena:
+                family.withdraw()
 
     def restricted_registry(self, names: Iterable[str]) -> RestrictedRegistry:
         """A view of the registry that has the series of these names alone (`view_total`, not the family's `view`)."""
@@ -254,12 +401,15 @@ class CollectorRegistry:
         with self._lock:
             if name not in self._own:
                 family = Family(self._arena, "counter", name, documentation, "", (labelname,), COUNTER_LINES, 1)
+                self._enroll(family)
                 counter = self._own[name] = CounterBase()
                 counter._attach(family, False)
         self._own[name].labels(value).inc()  # type: ignore[attr-defined]
 
     def _own_families(self) -> list[Family]:
-        return [counter._family for counter in list(self._own.values())]
+        own = [counter._family for counter in list(self._own.values())]
+        theirs = [family for family in self._foreign.values() if family.name in (_ERRORS, _OVERFLOWS)]
+        return own + [family for family in theirs if family.name not in self._own]
 
 
 class RestrictedRegistry:
@@ -362,7 +512,21 @@ def describe(collector: Any) -> str:
     return "the registry itself" if isinstance(collector, _Own) else f"collector {type(collector).__qualname__}"
 
 
-REGISTRY = CollectorRegistry()
+def join(path: str) -> None:
+    """Share metrics with all processes that join the same place, from now on.
+
+    path: a directory, made (0700) if it is missing. What was counted in this process's named registries, and by the
+    processes it shares with so far, is taken along. May be called at any time, before or after metrics are defined; an
+    OSError says why the place cannot be had, and then nothing changes.
+    """
+    arena, before = replace_arena(os.fspath(path))
+    if before is not None:
+        for registry in [reference() for reference in list(_named)]:
+            if registry is not None:
+                registry._move(arena)
+
+
+REGISTRY = CollectorRegistry(name="default")
 """The registry that metrics join unless told otherwise; it starts with the process, platform and gc collectors."""
 
 

@@ -11,17 +11,17 @@ import logging
 import socket
 import ssl
 import sys
-import threading
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
-from socketserver import TCPServer, ThreadingMixIn
+from socketserver import ThreadingMixIn
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyrometer._http import MetricsPage, Request
+from pyrometer._standby import StandbyServer
 from pyrometer.registry import REGISTRY
 
 if TYPE_CHECKING:
+    import threading
     from types import TracebackType
 
     from pyrometer.registry import Collector
@@ -37,10 +37,10 @@ _LONGEST_REST = 1 << 20
 
 
 class MetricsServer(NamedTuple):
-    """A running server: unpacks into (server, thread); leaving it as a context manager closes it.
+    """A server that runs or stands by: unpacks into (server, thread); leaving it as a context manager closes it.
 
     `server` is a `socketserver.TCPServer`, so `server.shutdown()` and `server.server_close()` work; `thread` is the
-    daemon thread that accepts connections.
+    daemon thread that accepts connections, or waits for the port to take it over.
     """
 
     server: _Server
@@ -48,21 +48,16 @@ class MetricsServer(NamedTuple):
 
     @property
     def server_port(self) -> int:
-        """The TCP port it listens on, also where port 0 was asked for."""
+        """The TCP port it listens on or stands by for, also where port 0 was asked for."""
         return self.server.server_port
 
     def close(self) -> None:
-        """Stop accepting, wait for the accepting thread, free the port. Closing again does nothing.
+        """Stop accepting or standing by, wait for the thread, free the port. Closing again does nothing.
 
         Answers on their way are neither waited for nor cut. In a fork of the process that started the server this
         closes the fork's copy of the socket alone.
         """
-        if self.thread.is_alive():
-            # Ends the accepting thread's wait, which `shutdown` alone would sit out.
-            with suppress(OSError):
-                self.server.socket.shutdown(socket.SHUT_RDWR)
-            self.server.shutdown()
-            self.thread.join()
+        self.server.shutdown()
         self.server.server_close()
 
     def __enter__(self) -> MetricsServer:
@@ -96,10 +91,14 @@ def start_http_server(
     `client_auth_required` that a client must have one. Ciphers are those of `ssl.SSLContext(protocol)`.
 
     Returns when the port is bound: `with start_http_server(0) as metrics: metrics.server_port`, or
-    `server, thread = start_http_server(8000)`. It answers what `make_wsgi_app` answers, one request a connection. Its
-    threads do not survive a fork.
+    `server, thread = start_http_server(8000)`. It answers what `make_wsgi_app` answers, one request a connection.
 
-    Raises OSError naming the address and port that cannot be bound, or the file that cannot be loaded (ssl.SSLError for
+    Every process of a program may call it with the same port: one serves, the others return at once and stand by, and
+    within about a second of its end, however it ended, another takes over. Its threads do not survive a fork, and the
+    fork holds no port: it serves if it calls this itself.
+
+    Raises OSError naming the address and port that cannot be bound, where no other process of this program serves that
+    port (which of the two it is may take half a second to tell), or the file that cannot be loaded (ssl.SSLError for
     one that is no certificate); ValueError for a port out of range and for a key or client verification without
     `certfile`, which would serve in the clear what was meant to be protected; TypeError for a `registry` that is none.
     """
@@ -124,9 +123,12 @@ def start_http_server(
     except OSError as error:
         # With the number of the first, this is of its class too (PermissionError, socket.gaierror).
         raise type(error)(error.errno, f"cannot serve metrics on {addr} port {port}: {error.strerror}") from error
-    thread = threading.Thread(target=server.serve_forever, name="pyrometer-http", daemon=True)
-    thread.start()
-    return MetricsServer(server, thread)
+    try:
+        server.thread.start()
+    except RuntimeError:
+        server.server_close()
+        raise
+    return MetricsServer(server, server.thread)
 
 
 start_wsgi_server = start_http_server
@@ -149,18 +151,13 @@ def _load_certificates(
         raise type(error)(error.errno, f"metrics server cannot load {loading}: {error.strerror}") from error
 
 
-class _Server(ThreadingMixIn, TCPServer):
+class _Server(ThreadingMixIn, StandbyServer):
     daemon_threads = True
-    # A port that was just closed is free at once; one that is in use is not.
-    allow_reuse_address = True
-    request_queue_size = 128
 
     def __init__(self, family: int, address: Any, page: MetricsPage, context: ssl.SSLContext | None) -> None:
-        self.address_family = family
         self.page = page
         self._context = context
-        super().__init__(address, _Handler)
-        self.server_port: int = self.socket.getsockname()[1]
+        super().__init__(family, address, _Handler)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Runs in the connection's own thread, so a handshake that never ends keeps nobody else waiting."""

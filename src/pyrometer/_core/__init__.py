@@ -8,7 +8,20 @@ from __future__ import annotations
 
 import os
 
-HOT_MODULES = ("text_cy", "arena_cy", "table_cy", "series_cy", "children_cy", "snapshot_cy", "render_cy")
+HOT_MODULES = (
+    "text_cy",
+    "memory_cy",
+    "chunks_cy",
+    "record_cy",
+    "notes_cy",
+    "slots_cy",
+    "table_cy",
+    "arena_cy",
+    "series_cy",
+    "children_cy",
+    "snapshot_cy",
+    "render_cy",
+)
 """The modules that are compiled, in the order in which they import one another."""
 
 

@@ -1,20 +1,48 @@
 from libc.stdint cimport uint32_t
+from pyrometer._core.slots_cy cimport Attachment
 
 
 cdef class Arena:
-    cdef size_t at
-    cdef size_t size
-    cdef size_t busy
+    cdef readonly size_t at
+    cdef readonly size_t size
+    cdef readonly bint named
+    cdef readonly bint private
+    cdef Attachment* attachment
+    cdef size_t known
+    cdef bint stale
+    cdef bint reading
     cdef size_t forks
-    cdef size_t watermark
-    cdef size_t readers
-    cdef size_t* limbo
-    cdef size_t limbo_used
-    cdef size_t limbo_room
-    cdef size_t[256] free
+    cdef size_t[2] readers
+    cdef size_t[2] floors
+    cdef int current
+    cdef double blocked_until
+    cdef readonly dict tables
+    cdef readonly dict families
+    cdef readonly dict definitions
+    cdef public list parked
+    cdef public object keeper
+    cdef list news
+    cdef size_t news_floor
+    cdef list dropped
 
-    cdef size_t allocate(self, size_t cells, const char* label_text, size_t length, uint32_t record_flags, size_t split, double created) except 0
-    cdef void release(self, size_t cell) noexcept
-    cdef void _forked(self) noexcept nogil
+    cdef public bint settling
+    cdef bint warned
+    cdef public long revision
+    cdef bint is_current(self) noexcept
+    cdef bint has_news(self) noexcept
+    cdef bint lock(self)
+    cdef void unlock(self) noexcept
+    cdef int catch_up(self) except -1
+    cdef size_t make(self, uint32_t record_flags, size_t family, size_t cells, const char* label_text, size_t length, size_t split, double created) noexcept
+    cdef void remove(self, size_t cell) noexcept
     cdef size_t enter(self) noexcept
     cdef void leave(self, size_t entered) noexcept
+    cdef size_t secret(self) noexcept
+
+    cdef int _event(self, size_t event, size_t number) except -1
+    cdef int _take(self, size_t offset) except -1
+    cdef int _resync(self, size_t head) except -1
+    cdef void _acknowledge(self) noexcept
+    cdef void _commit(self, size_t cell, size_t event) noexcept
+    cdef void _reclaim(self) noexcept
+    cdef void _forked(self) noexcept

@@ -1,5 +1,5 @@
-/* What Python cannot say: memory shared by processes, an atomic add, a method with the vectorcall convention, and the
- * text of a number. Everything else of the core is Python; native.py is this header's twin for the interpreted core. */
+/* What Python cannot say: an atomic add, a method with the vectorcall convention, and the text of a number; locks and lost
+ * pages of shared memory are in shared.h. Everything else of the core is Python; native.py is this header's twin for the interpreted core. */
 #ifndef PYROMETER_NATIVE_H
 #define PYROMETER_NATIVE_H
 
@@ -12,9 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include <pthread.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 /* ---- cells: float64 values that several threads and processes change at once ---------------------------------- */
 
@@ -57,12 +55,10 @@ static inline size_t pyro_bucket(const double *bounds, size_t n, double x) {
 
 /* ---- records: one series each; the address of a record is that of its first cell ------------------------------- */
 
-typedef struct {
-    uint32_t size;  /* of the whole record, in bytes, a multiple of 8 */
-    uint32_t text;  /* length of the label text that follows the cells */
-    uint32_t flags; /* RECORD_* of arena_cy.py */
-    uint32_t split; /* bytes of the label text that sort before `le` */
-    double created; /* Unix time in seconds */
+typedef struct { /* layout.py says what the fields mean */
+    uint32_t size, text, flags, split, family, link;
+    double created;
+    uint64_t made, removed;
 } pyro_head;
 
 static inline pyro_head *pyro_head_of(size_t cell) { return (pyro_head *)(cell - sizeof(pyro_head)); }
@@ -81,24 +77,22 @@ static inline char *pyro_text(size_t cell) {
     return (char *)head + head->size - ((head->text + 7u) & ~7u);
 }
 
-/* ---- memory: a range of addresses, shared with every process forked from this one; pages exist once touched ---- */
+/* ---- memory shared by processes --------------------------------------------------------------------------------- */
 
-static inline size_t pyro_map(size_t *size) {
-    struct rlimit limit; /* where address space is limited, most of it is for the program */
-    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        while (*size > (1u << 20) && *size > limit.rlim_cur / 16) *size /= 2;
-    for (; *size >= 1u << 16; *size /= 2) { /* a limit on address space (ulimit -v) halves it until it fits */
-        void *at = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (at != MAP_FAILED) {
-#ifdef MADV_DONTDUMP
-            madvise(at, *size, MADV_DONTDUMP);
-#endif
-            return (size_t)at;
-        }
-    }
-    return 0;
+static inline size_t pyro_word(size_t at) { return __atomic_load_n((size_t *)at, __ATOMIC_ACQUIRE); }
+static inline void pyro_set_word(size_t at, size_t value) { __atomic_store_n((size_t *)at, value, __ATOMIC_RELEASE); }
+static inline int pyro_swap_word(size_t at, size_t before, size_t after) {
+    return __atomic_compare_exchange_n((size_t *)at, &before, after, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
-static inline void pyro_unmap(size_t at, size_t size) { munmap((void *)at, size); }
+static inline double pyro_exchange(size_t cell, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, 8);
+    bits = __atomic_exchange_n((uint64_t *)cell, bits, __ATOMIC_RELAXED);
+    memcpy(&value, &bits, 8);
+    return value;
+}
+static inline void pyro_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
 /* A large buffer that is about to be filled from end to end: ask for few large pages instead of many small ones. */
 static inline void pyro_fill_soon(char *at, size_t size) {
     size_t begin = ((size_t)at + 4095) & ~(size_t)4095, end = ((size_t)at + size) & ~(size_t)4095;
@@ -106,38 +100,6 @@ static inline void pyro_fill_soon(char *at, size_t size) {
     if (size >= 1u << 22) madvise((void *)begin, end - begin, MADV_HUGEPAGE);
 #endif
 }
-/* Take n bytes of those counted by the word at `at`, of which there are `limit`: their offset, 0 if too few are left. */
-static inline size_t pyro_take(size_t at, size_t n, size_t limit) {
-    size_t used = __atomic_load_n((size_t *)at, __ATOMIC_RELAXED);
-    do {
-        if (n > limit || used > limit - n) return 0;
-    } while (!__atomic_compare_exchange_n((size_t *)at, &used, used + n, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-    return used;
-}
-
-static inline size_t pyro_word(size_t at) { return *(size_t *)at; }
-static inline void pyro_set_word(size_t at, size_t value) { *(size_t *)at = value; }
-
-/* Forks are counted in the child and in the parent (os.register_at_fork is not run by every server); generations of
- * processes in the child alone. */
-static size_t pyro_forks = 1, pyro_generation = 1;
-static void pyro_forked_parent(void) { pyro_forks++; }
-static void pyro_forked_child(void) { pyro_forks++, pyro_generation++; }
-static inline void pyro_watch_forks(void) { pthread_atfork(NULL, pyro_forked_parent, pyro_forked_child); }
-static inline size_t pyro_fork_count(void) { return pyro_forks; }
-
-/* A lock for a few instructions that run no Python. It holds the generation of its holder, so that a lock which was
- * held by another thread while the process forked is free in the child. */
-static inline void pyro_spin_lock(size_t *word) {
-    for (;;) {
-        size_t held = 0;
-        if (__atomic_compare_exchange_n(word, &held, pyro_generation, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
-        if (held != pyro_generation &&
-            __atomic_compare_exchange_n(word, &held, pyro_generation, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
-    }
-}
-static inline void pyro_spin_unlock(size_t *word) { __atomic_store_n(word, (size_t)0, __ATOMIC_RELEASE); }
-
 /* ---- label values ---------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -145,8 +107,8 @@ typedef struct {
     size_t size;
 } pyro_bytes;
 
-/* Borrow the UTF-8 of an exact str and mix its hash into *hash. 0: not an exact str, or one with a lone surrogate. */
-static inline int pyro_utf8(PyObject *value, pyro_bytes *out, uint32_t *hash) {
+/* Borrow the UTF-8 of an exact str. 0: not an exact str, or one with a lone surrogate. */
+static inline int pyro_utf8(PyObject *value, pyro_bytes *out) {
     if (!PyUnicode_CheckExact(value)) return 0;
     Py_ssize_t size;
     if (PyUnicode_IS_COMPACT_ASCII(value)) {
@@ -157,11 +119,36 @@ static inline int pyro_utf8(PyObject *value, pyro_bytes *out, uint32_t *hash) {
         return 0;
     }
     out->size = (size_t)size;
-    Py_hash_t own = ((PyASCIIObject *)value)->hash;
-    if (own == -1) own = PyObject_Hash(value);
-    uint64_t mixed = ((uint64_t)own ^ *hash) * 0x9E3779B97F4A7C15ull;
-    *hash = (uint32_t)(mixed >> 32);
     return 1;
+}
+
+/* Multiply and fold: every bit of the result depends on all of both. */
+static inline uint64_t pyro_fold(uint64_t a, uint64_t b) {
+#ifdef __SIZEOF_INT128__
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+    a = (a ^ a >> 32) * b;
+    return (a ^ a >> 29) * b ^ a >> 32;
+#endif
+}
+/* Mix bytes into a hash. It begins with a secret, which all processes of an arena have and nobody outside. */
+static inline uint64_t pyro_mix(uint64_t hash, const char *data, size_t n) {
+    const uint64_t odd = 0x9E3779B97F4A7C15ull;
+    uint64_t part;
+    uint32_t first, last;
+    hash ^= n * odd;
+    for (; n > 8; data += 8, n -= 8) {
+        memcpy(&part, data, 8);
+        hash = pyro_fold(hash ^ part, odd);
+    }
+    if (n >= 4) { /* two overlapping reads are all of four to eight bytes */
+        memcpy(&first, data, 4);
+        memcpy(&last, data + n - 4, 4);
+        part = (uint64_t)first << 32 | last;
+    } else
+        part = n ? (uint64_t)(unsigned char)data[0] << 16 | (uint64_t)(unsigned char)data[n / 2] << 8 | (unsigned char)data[n - 1] : 0;
+    return pyro_fold(hash ^ part, odd);
 }
 
 /* A method called with the vectorcall convention, for which neither a tuple nor a dict is built. It takes the place of

@@ -1,5 +1,5 @@
 from cpython.object cimport PyObject
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 
 cdef extern from "native.h":
@@ -18,7 +18,11 @@ cdef extern from "native.h":
         uint32_t text
         uint32_t flags
         uint32_t split
+        uint32_t family
+        uint32_t link
         double created
+        uint64_t made
+        uint64_t removed
     pyro_head* head_of "pyro_head_of"(size_t cell) noexcept nogil
     uint32_t flags "pyro_flags"(size_t cell) noexcept nogil
     void raise_flags "pyro_raise"(size_t cell, uint32_t flags) noexcept nogil
@@ -28,18 +32,15 @@ cdef extern from "native.h":
     size_t text_len "pyro_text_len"(size_t cell) noexcept nogil
     char* text "pyro_text"(size_t cell) noexcept nogil
 
-    size_t map_memory "pyro_map"(size_t* size) noexcept nogil
-    void unmap_memory "pyro_unmap"(size_t at, size_t size) noexcept nogil
-    void fill_soon "pyro_fill_soon"(char* at, size_t size) noexcept nogil
-    size_t take "pyro_take"(size_t at, size_t n, size_t limit) noexcept nogil
     size_t word "pyro_word"(size_t at) noexcept nogil
     void set_word "pyro_set_word"(size_t at, size_t value) noexcept nogil
-    void watch_forks "pyro_watch_forks"() noexcept nogil
-    size_t fork_count "pyro_fork_count"() noexcept nogil
-    void spin_lock "pyro_spin_lock"(size_t* word) noexcept nogil
-    void spin_unlock "pyro_spin_unlock"(size_t* word) noexcept nogil
+    bint swap_word "pyro_swap_word"(size_t at, size_t before, size_t after) noexcept nogil
+    double exchange "pyro_exchange"(size_t cell, double value) noexcept nogil
+    void fence "pyro_fence"() noexcept nogil
+    void fill_soon "pyro_fill_soon"(char* at, size_t size) noexcept nogil
 
-    bint utf8 "pyro_utf8"(PyObject* value, pyro_bytes* out, uint32_t* hash) noexcept
+    bint utf8 "pyro_utf8"(PyObject* value, pyro_bytes* out) noexcept
+    uint64_t mix "pyro_mix"(uint64_t hash, const char* data, size_t n) noexcept nogil
     ctypedef struct PyMethodDef:
         pass
     int install "pyro_install"(object type, PyMethodDef* definition, const char* name, void* body, const char* doc) except -1
@@ -59,5 +60,10 @@ cdef extern from "Python.h":
     Py_ssize_t tuple_size "PyTuple_GET_SIZE"(PyObject* items) noexcept
     PyObject* new_bytes "PyBytes_FromStringAndSize"(const char* data, Py_ssize_t size) except NULL
     int resize_bytes "_PyBytes_Resize"(PyObject** data, Py_ssize_t size) except -1
+    PyObject** list_items "PySequence_Fast_ITEMS"(object items) noexcept
     char* bytes_data "PyBytes_AS_STRING"(PyObject* data) noexcept
     void drop "Py_DECREF"(PyObject* thing) noexcept
+
+
+cdef extern from "<pthread.h>":
+    int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil, void (*child)() noexcept nogil) noexcept nogil

@@ -45,7 +45,7 @@ else:
     from pyrometer._core.native import load
     from pyrometer._core.snapshot_cy import Snapshot
 
-from pyrometer._core.arena_cy import RECORD_HIDDEN
+from pyrometer._core.layout import RECORD_HIDDEN
 
 if cython.compiled:
     HIDDEN = cython.declare(cython.uint, RECORD_HIDDEN)

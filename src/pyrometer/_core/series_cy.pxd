@@ -1,6 +1,6 @@
 from pyrometer._core.arena_cy cimport Arena
 from pyrometer._core.native cimport pyro_bytes
-from pyrometer._core.table_cy cimport Table
+from pyrometer._core.table_cy cimport Child, Table
 
 
 cdef class Family:
@@ -13,27 +13,32 @@ cdef class Family:
     cdef readonly str extra_label
     cdef readonly Arena arena
     cdef readonly size_t cells
-    cdef readonly object max_series
+    cdef readonly str mode
+    cdef readonly bint parts
+    cdef public object max_series
     cdef public object on_overflow
     cdef public dict functions
-    cdef public dict exemplars
     cdef public bint read_only
-    cdef public dict infos
     cdef public object definition
     cdef readonly dict kept
+    cdef readonly dict notes
+    cdef readonly dict others
+    cdef readonly size_t offset
+    cdef readonly bint enrolled
+    cdef object pending
+    cdef list waiting
     cdef tuple order
     cdef tuple literals
     cdef readonly Table table
-    cdef Py_ssize_t spilled
 
     cdef double* bounds
     cdef size_t nbounds
+    cdef size_t forks
     cdef Py_ssize_t nlabels
     cdef int[8] sorted_labels
-    cdef pyro_bytes[8] spans
+    cdef bint _is_full(self) noexcept
 
 
-cdef class MetricBase:
-    cdef size_t cell
+cdef class MetricBase(Child):
     cdef readonly Family _family
     cdef size_t cell_of(self) except 0

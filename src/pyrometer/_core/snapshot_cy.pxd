@@ -9,4 +9,4 @@ cdef class Snapshot:
     cdef size_t entered
     cdef bint reading
     cdef list cell_list
-    cdef readonly dict exemplars
+    cdef readonly dict notes

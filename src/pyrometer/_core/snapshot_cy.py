@@ -5,7 +5,6 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrometer._core import _cython as cython
-    from pyrometer._samples import Exemplar
 else:
     try:
         import cython
@@ -24,7 +23,7 @@ else:
     from pyrometer._core.native import load
     from pyrometer._core.series_cy import Family
 
-from pyrometer._core.arena_cy import RECORD_HIDDEN
+from pyrometer._core.layout import RECORD_HIDDEN
 
 if cython.compiled:
     HIDDEN = cython.declare(cython.uint, RECORD_HIDDEN)
@@ -40,17 +39,18 @@ class Snapshot:
     """
 
     if not cython.compiled:
-        __slots__ = ("cell_list", "children", "count", "exemplars", "family")
-        exemplars: dict[tuple[int, int], Exemplar]
+        __slots__ = ("cell_list", "children", "count", "family", "notes")
+        notes: dict[tuple[int, int], tuple[bytes, float, float]]
 
     def __init__(self, family: Family) -> None:
         self.family = family
-        self.exemplars = dict(family.exemplars)
+        self.notes = family.read_notes()
         if cython.compiled:
             i: cython.Py_ssize_t
             n: cython.Py_ssize_t = 0
             cell: cython.size_t
             table: Table = family.table
+            table.tidy()
             room: cython.Py_ssize_t = -1
             while room < table.live:
                 room = table.live + table.live // 8 + 16

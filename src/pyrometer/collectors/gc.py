@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
+from pyrometer._core.layout import GC_FIRST
+from pyrometer.collectors import _workers
 from pyrometer.collectors._registration import DEFAULT, register
 from pyrometer.families import CounterMetricFamily
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pyrometer.collectors._workers import SharedArena
     from pyrometer.families import Metric
     from pyrometer.registry import CollectorRegistry
 
@@ -22,10 +26,17 @@ _FAMILIES = {
     "collections": ("python_gc_collections", "Runs of the garbage collector."),
 }
 
+_SHARED_GENERATIONS = 3
+"""An arena has values for so many; of more, each process has its own alone."""
+
 
 class GCCollector:
     """Three counters by `generation`: `python_gc_objects_collected_total`, `..._uncollectable_total`,
-    `python_gc_collections_total`, from `gc.get_stats()` of this process.
+    `python_gc_collections_total`, from `gc.get_stats()`.
+
+    They count for all processes of the program together, those that have ended included: this process as it is now,
+    each other one as it was when it ended, or when it was asked last. Where processes share nothing, they are this
+    process's.
 
     Interpreters other than CPython have no such statistics: there it registers nowhere and gives no metrics.
     """
@@ -44,10 +55,55 @@ class GCCollector:
         if not _has_statistics():
             return []
         families = _families()
-        for generation, statistics in enumerate(gc.get_stats()):
+        arena = _workers.shared_arena()
+        for generation, statistics in enumerate(gc.get_stats() if arena is None else _totals(arena)):
             for key, family in families.items():
                 family.add_metric([str(generation)], statistics[key])
         return list(families.values())
+
+
+class _Inherited:
+    """What a process has of the statistics from the one that it was forked from, which counts it already."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.seen = gc.get_stats()
+        self.statistics = [dict.fromkeys(generation, 0) for generation in self.seen]
+
+    def after_fork(self) -> None:
+        self.pid = os.getpid()
+        self.statistics = gc.get_stats()
+
+    def own(self) -> list[dict[str, int]]:
+        """The statistics of this process since it began."""
+        if self.pid != os.getpid():  # forked by what runs no hooks of Python's; what it saw last is known at least
+            self.pid = os.getpid()
+            self.statistics = self.seen
+        self.seen = gc.get_stats()
+        return [
+            {key: value - before[key] for key, value in now.items()}
+            for now, before in zip(self.seen, self.statistics, strict=True)
+        ]
+
+
+def _keep(arena: SharedArena) -> None:
+    for generation, statistics in enumerate(_inherited.own()[:_SHARED_GENERATIONS]):
+        for place, key in enumerate(_FAMILIES):
+            arena.keep(_index(generation, place), statistics[key])
+
+
+def _totals(arena: SharedArena) -> list[dict[str, int]]:
+    """Statistics like `gc.get_stats()`, of all processes of the program."""
+    _keep(arena)
+    totals = gc.get_stats()
+    for generation, statistics in enumerate(totals[:_SHARED_GENERATIONS]):
+        for place, key in enumerate(_FAMILIES):
+            statistics[key] = int(arena.total(_index(generation, place)))
+    return totals
+
+
+def _index(generation: int, place: int) -> int:
+    return GC_FIRST + len(_FAMILIES) * generation + place
 
 
 def _has_statistics() -> bool:
@@ -59,3 +115,10 @@ def _families() -> dict[str, CounterMetricFamily]:
         key: CounterMetricFamily(name, documentation, labels=["generation"])
         for key, (name, documentation) in _FAMILIES.items()
     }
+
+
+if _has_statistics():
+    _inherited = _Inherited()
+    _workers.at_exit(_keep)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_inherited.after_fork)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from pyrometer._core.render_cy import CREATED, Page, number
-from pyrometer._exemplars import LONGEST
+from pyrometer._exemplars import LONGEST, exemplars_of
 from pyrometer._names import UNDERSCORES, escape_label_name, escape_metric_name, escape_value, replace_surrogates
 from pyrometer.exposition.format import Format
 
@@ -50,7 +50,7 @@ class OpenMetrics(Format):
         page.rows(
             snapshot,
             lines,
-            {key: self._exemplar(exemplar, go).encode() for key, exemplar in snapshot.exemplars.items()},
+            {key: self._exemplar(exemplar, go).encode() for key, exemplar in exemplars_of(snapshot).items()},
         )
 
     def _metric(self, metric: Metric, go: bool) -> bytes:

@@ -1,0 +1,50 @@
+"""What an arena tells of families, of parts of series and of notes: kept by their offsets, for Python to look up."""
+
+from __future__ import annotations
+
+from pyrometer._core.layout import RECORD_FAMILY, RECORD_PART, RECORD_REMOVED, fields
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyrometer._core.arena_cy import Arena
+
+
+def refresh(arena: Arena) -> None:
+    """Learn what other processes made and removed."""
+    arena.sync()
+    told = arena.take_news()
+    if not told:
+        return
+    try:
+        if 0 in told:
+            for offset in list(arena.definitions):
+                if arena.record(offset)[0] & RECORD_REMOVED:
+                    _hear(arena, offset, True)
+            for family in list(arena.families.values()):
+                family.forget_removed()
+        for each in told:
+            if each:
+                _hear(arena, each & ~7, bool(each & 1))
+    finally:
+        arena.news_read()
+
+
+def _hear(arena: Arena, offset: int, removed: bool) -> None:
+    flags, owner, _ = arena.record(offset)
+    if flags & RECORD_FAMILY:
+        if removed:
+            arena.definitions.pop(offset, None)
+            arena.families.pop(offset, None)
+            arena.tables.pop(offset, None)
+            arena.revision += 1
+        elif offset not in arena.definitions and not flags & RECORD_REMOVED:
+            arena.definitions[offset] = fields(arena.text(offset))
+            arena.revision += 1
+        return
+    family = arena.families.get(owner)
+    if family is None:
+        return
+    if flags & RECORD_PART:
+        family.lose_part(offset) if removed else family.find_part(offset)
+    else:
+        family.lose_note(offset) if removed else family.find_note(offset)

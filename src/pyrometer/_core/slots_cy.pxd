@@ -1,0 +1,22 @@
+cdef struct Attachment:
+    size_t at           # the arena
+    size_t slot         # address of this process's slot in it; 0 where there was none left
+    size_t knows        # what its slot says
+    size_t acked
+    bint private        # memory of this process alone, which a fork copies
+    size_t** handles    # cells of children that count for this process alone: a fork takes them from the child
+    size_t handle_count
+    size_t handle_room
+    Attachment* next
+
+
+cdef size_t fork_count() noexcept nogil
+cdef bint is_quiet() noexcept nogil
+cdef Attachment* attach(size_t at, bint private) noexcept nogil
+cdef void detach(Attachment* attachment) noexcept nogil
+cdef bint add_handle(Attachment* attachment, size_t* handle) noexcept nogil
+cdef void drop_handle(Attachment* attachment, size_t* handle) noexcept nogil
+cdef bint is_alive(size_t slot) noexcept nogil
+cdef size_t slot_at(size_t at, size_t number) noexcept nogil
+cdef size_t start_of(size_t pid) noexcept nogil
+cdef size_t own_namespace() noexcept nogil
