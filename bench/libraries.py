@@ -35,8 +35,10 @@ class Library:
     def counter(self, name: str, labels: Sequence[str], registry: Any) -> Any:
         return self._module.Counter(name, "What is counted.", list(labels), registry=registry, **self._options)
 
-    def gauge(self, name: str, labels: Sequence[str], registry: Any) -> Any:
-        return self._module.Gauge(name, "What is measured.", list(labels), registry=registry, **self._options)
+    def gauge(self, name: str, labels: Sequence[str], registry: Any, **options: Any) -> Any:
+        return self._module.Gauge(
+            name, "What is measured.", list(labels), registry=registry, **self._options, **options
+        )
 
     def histogram(self, name: str, labels: Sequence[str], registry: Any) -> Any:
         return self._module.Histogram(name, "What is timed.", list(labels), registry=registry, **self._options)
@@ -44,6 +46,20 @@ class Library:
     def page(self, registry: Any) -> bytes:
         page: bytes = self._module.generate_latest(registry)
         return page
+
+    def shared_registry(self, *, default: bool) -> Any:
+        """A registry for all processes of a crew; ``default`` asks for the program's own, with its collectors."""
+        if default:
+            return self._module.REGISTRY
+        return self._module.CollectorRegistry(name="bench") if self.name == "pyrometer" else self.registry()
+
+    def shared_page(self, registry: Any) -> bytes:
+        """The page of all processes of a crew."""
+        if self.name == "pyrometer":
+            return self.page(registry)
+        collected = self.registry()
+        importlib.import_module(f"{self.name}.multiprocess").MultiProcessCollector(collected)
+        return self.page(collected)
 
 
 def load(name: str) -> Library | str:

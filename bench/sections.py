@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bench import fresh, hot, lock, memory, startup, threads
+from bench import fresh, hot, lock, memory, startup, threads, workers
 from bench.golang import NAME as GO
 from bench.golang import Program
 from bench.libraries import Library
@@ -33,6 +33,13 @@ class Sizes:
     memory_series: int = 100_000
     memory_processes: int = 3
     starts: int = 21
+    worker_rounds: int = 31
+    worker_counters: int = 10_000
+    worker_histograms: int = 1_000
+    dead_workers: int = 1_000
+    dead_workers_reference: int = 200
+    churned: int = 1_000_000
+    churned_reference: int = 100_000
 
 
 FULL = Sizes()
@@ -51,6 +58,13 @@ QUICK = Sizes(
     memory_series=50_000,
     memory_processes=1,
     starts=5,
+    worker_rounds=9,
+    worker_counters=1_000,
+    worker_histograms=100,
+    dead_workers=100,
+    dead_workers_reference=50,
+    churned=50_000,
+    churned_reference=10_000,
 )
 
 
@@ -178,4 +192,8 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "lock": Bench.lock,
     "memory": Bench.memory,
     "import": Bench.startup,
+    "workers_inc": workers.inc,
+    "workers_scrape": workers.scrape,
+    "workers_dead": workers.dead,
+    "workers_churn": workers.churn,
 }

@@ -46,7 +46,7 @@ class Target:
         word = "met   " if self.met(results) else "MISSED"
         bound = "at least" if self.at_least else "at most"
         line = f"{word}  {self.text}: {figure(self.measured(results))}{unit} ({bound} {figure(self.limit)}{unit})"
-        if self.to is not None and self.to[1] == "empty":
+        if self.to is not None and results[self.of].loop and results[self.to].loop and not self.at_least:
             net = results[self.of].net().over(results[self.to].net())
             line += f"; without the loop around both: {figure(net)}x"
         return line
@@ -73,6 +73,10 @@ def _faster(row: str, title: str, other: str, limit: float) -> Target:
     return Target(f"{title}: {other} / Pyrometer", (row, other), limit, (row, "pyrometer"), at_least=True)
 
 
+def _as_one(row: str, title: str) -> Target:
+    return Target(f"{title}, shared / apart", (row, "pyrometer"), 1.3, (row.replace("shared", "apart"), "pyrometer"))
+
+
 TARGETS = (
     _within("inc", "c.inc()", 1.5),
     _faster("inc", "c.inc()", "prometheus_client", 15),
@@ -92,4 +96,13 @@ TARGETS = (
     Target("longest hold of the interpreter lock in a scrape", ("lock", "pyrometer"), 5),
     Target("resident memory per labelled counter", ("memory", "pyrometer"), 200),
     Target("import pyrometer", ("import", "pyrometer"), 20),
+    _as_one("inc_shared", "c.inc() with another process"),
+    _as_one("inc_shared_both", "c.inc() by two processes at once"),
+    _as_one("labels_shared", "c.labels(p).inc() with another process"),
+    _as_one("labels_shared_both", "c.labels(p).inc() by two processes at once"),
+    _faster("workers_8", "scrape of 8 processes", "prometheus_client", 200),
+    Target("scrape of 8 processes / of 1", ("workers_8", "pyrometer"), 1.2, ("workers_1", "pyrometer")),
+    Target("scrape after 1,000 workers died / before", ("dead", "pyrometer"), 1.2, ("live", "pyrometer")),
+    Target("arena after 1,000 workers died / before", ("dead_files", "pyrometer"), 1.0, ("live_files", "pyrometer")),
+    Target("memory after a million series / before", ("churn_after", "pyrometer"), 1.05, ("churn_before", "pyrometer")),
 )

@@ -1,8 +1,12 @@
-"""The demo, run as a user runs it: it sells, it shows that nothing is lost, and it leaves nothing behind."""
+"""The demo, run as a user runs it: it sells, it shows that nothing is lost, and it leaves nothing behind.
+
+Four workers serve it, and some are killed meanwhile.
+"""
 
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import socket
@@ -16,9 +20,13 @@ from pathlib import Path
 import pytest
 from fixtures_shop import ROOT, SHOP, clean_environment, fetch
 from servers import DEADLINE, wait_until
+from workers.pages import NO_ANSWER, value
+from workers.processes import children_of
 
+WORKERS = 4
 COMMAND = [sys.executable, str(SHOP.with_name("demo.py"))]
 ALL = re.compile(r"^all((?: +[\d,]+){4})$", re.MULTILINE)
+WORKER = re.compile(r"^worker (\d+) +([\d,]+) +([\d,]+) +([\d,]+)$", re.MULTILINE)
 
 
 class Demo:
@@ -59,10 +67,24 @@ class Demo:
                 found.append(int(process.name))
         return found
 
+    @property
+    def gunicorn(self) -> int:
+        """The process id of gunicorn's master."""
+        (pid,) = children_of(self.process.pid)
+        return pid
+
     def table(self) -> list[int]:
-        """The last line of the final table: views answered and in /metrics, sales answered and in /metrics."""
+        """The last line of the first final table: views answered and in /metrics, sales answered and in /metrics."""
         (cells,) = ALL.findall(self.text)
-        return [int(cell.replace(",", "")) for cell in cells.split()]
+        return [number(cell) for cell in cells.split()]
+
+    def workers(self) -> dict[int, list[int]]:
+        """The second final table: for each worker what it answered, and the views and sales of its /metrics."""
+        return {int(worker): [number(cell) for cell in cells] for worker, *cells in WORKER.findall(self.text)}
+
+
+def number(cell: str) -> int:
+    return int(cell.replace(",", ""))
 
 
 @contextmanager
@@ -86,7 +108,74 @@ def test_duration(tmp_path: Path) -> None:
         viewed, viewed_metrics, bought, bought_metrics = running.table()
         assert viewed == viewed_metrics > 20
         assert bought == bought_metrics > 5
-        assert "is in /metrics.\nstopped\n" in running.text
+        assert "is in /metrics of every worker.\nstopped\n" in running.text
+        assert not running.descendants()
+
+
+def test_workers_are_shown(tmp_path: Path) -> None:
+    """It names its four workers when it opens; when it closes, each says the totals, of which it answered a part."""
+    with demo(tmp_path / "demo.log", "--duration", "3") as running:
+        (names,) = re.findall(r"^4 workers serve it:  ([\d, ]+?) \(", running.text, re.MULTILINE)
+        named = {int(name) for name in names.split(", ")}
+        assert named == set(children_of(running.gunicorn))
+        assert running.process.wait(DEADLINE) == 0, running.text
+        viewed, _, bought, _ = running.table()
+        workers = running.workers()
+        assert set(workers) == named
+        assert {(views, sales) for _, views, sales in workers.values()} == {(viewed, bought)}
+        assert sum(answered for answered, *_ in workers.values()) == viewed + bought
+        assert sum(answered > 0 for answered, *_ in workers.values()) > 1
+
+
+def test_workers_that_are_killed(tmp_path: Path) -> None:
+    """Of workers killed with -9 and replaced by HUP under load no page goes back, and all that was answered is counted.
+
+    A request that was not answered may have been counted before its worker died.
+    """
+    chance = random.Random(4)
+    with demo(tmp_path / "demo.log") as running:
+        gunicorn = running.gunicorn
+        seen: set[int] = set()
+        before = [0.0, 0.0]
+        pages = 0
+        goal = 0.0
+
+        def look() -> None:
+            """One more page, which has no fewer views and sales than the one before."""
+            nonlocal before, pages
+            try:
+                page = fetch(f"{running.address}/metrics")
+            except NO_ANSWER:  # of the worker that was killed
+                return
+            assert page.status == 200, page.text
+            seen.add(int(page.headers["x-worker"]))
+            now = [value(page.text, "view_total"), value(page.text, "buy_total")]
+            assert all(after >= earlier for earlier, after in zip(before, now)), f"{before} before, then {now}"
+            before = now
+            pages += 1
+
+        def views_go_on() -> bool:
+            look()
+            return before[0] >= goal
+
+        for disturbance in [signal.SIGKILL, signal.SIGKILL, signal.SIGHUP, signal.SIGKILL, signal.SIGHUP] * 2:
+            workers = children_of(gunicorn)
+            if disturbance == signal.SIGHUP:
+                os.kill(gunicorn, disturbance)
+            elif workers:
+                os.kill(chance.choice(workers), disturbance)
+            goal = before[0] + 15
+            wait_until(views_go_on, "views go on")
+        wait_until(lambda: len(children_of(gunicorn)) == WORKERS, "all workers are there again")
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(DEADLINE) == 0, running.text
+        viewed, viewed_metrics, bought, bought_metrics = running.table()
+        (failed,) = re.findall(r"^([\d,]+) requests failed\.$", running.text, re.MULTILINE) or ["0"]
+        assert viewed <= viewed_metrics and bought <= bought_metrics
+        assert viewed_metrics + bought_metrics <= viewed + bought + number(failed)
+        assert before[0] <= viewed_metrics and before[1] <= bought_metrics
+        assert len(seen) > WORKERS and pages > 20, (seen, pages)
+        assert {(views, sales) for _, views, sales in running.workers().values()} == {(viewed_metrics, bought_metrics)}
         assert not running.descendants()
 
 

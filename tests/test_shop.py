@@ -1,4 +1,4 @@
-"""The shop under gunicorn: its page, what it sells, and what it counts while many visit at once."""
+"""The shop under gunicorn with four workers: its page, what it sells, and what it counts while many visit at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fixtures_shop import SHOP, fetch, flask_run, gunicorn_shop
-from servers import DEADLINE
+from servers import DEADLINE, wait_until
 
 PRODUCTS = [f"product{number}" for number in range(1, 7)]
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -31,6 +31,19 @@ def samples(shop: str) -> dict[str, float]:
     """The page of metrics: a value for each series, written as on the page."""
     page = fetch(f"{shop}/metrics").text.splitlines()
     return {series: float(value) for series, value in (line.rsplit(" ", 1) for line in page if line[:1] != "#")}
+
+
+def pages_by_worker(shop: str) -> dict[str, str]:
+    """A page of metrics from each of the four workers."""
+    pages: dict[str, str] = {}
+
+    def every_worker_has_answered() -> bool:
+        page = fetch(f"{shop}/metrics")
+        pages[page.headers["x-worker"]] = page.text
+        return len(pages) == 4
+
+    wait_until(every_worker_has_answered, "every worker answers")
+    return pages
 
 
 def test_page_has_every_product(shop: str) -> None:
@@ -104,6 +117,21 @@ def test_crowd(shop: str) -> None:
     found = samples(shop)
     assert {key: found[f'{key[0]}_total{{product="{key[1]}"}}'] for key in answered} == answered
     assert found["compute_exception_total"] == refused
+
+
+def test_every_worker_has_the_totals(shop: str) -> None:
+    """Whichever of four workers answers, its page has what all of them counted, and the stock that the database has."""
+    assert len(pages_by_worker(shop)) == 4  # all have started
+    with ThreadPoolExecutor(8) as visitors:
+        answers = list(visitors.map(lambda number: fetch(f"{shop}/view/{PRODUCTS[number % 6]}"), range(120)))
+    assert fetch(f"{shop}/buy/product1", "POST").status == 200
+    assert len({answer.headers["x-worker"] for answer in answers}) > 1
+    for page in pages_by_worker(shop).values():
+        assert sorted(line for line in page.splitlines() if line.startswith("view_total")) == [
+            f'view_total{{product="{product}"}} 20' for product in PRODUCTS
+        ]
+        for line in ('buy_total{product="product1"} 1', 'stock_left{product="product1"} 19', "last_sale_euros 29"):
+            assert f"\n{line}\n" in page
 
 
 def test_formats(shop: str) -> None:

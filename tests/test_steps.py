@@ -1,14 +1,21 @@
-"""Each step of the tutorial, started by `flask run`, gives the page that its docstring promises."""
+"""Each step of the tutorial, started as its docstring says, gives the page that its docstring promises."""
 
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
+import signal
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from fixtures_shop import EXAMPLES, fetch, flask_run
+from servers import Server, wait_until
+from workers.pages import value
+from workers.processes import parent_of
+from workers.running import Workers, gunicorn
 
 STEPS = sorted((EXAMPLES / "steps").glob("[0-9]*.py"))
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -28,22 +35,44 @@ def promise(step: Path) -> Promise:
     requests = [(int(m[1]), m[2]) for line in indented if (m := re.fullmatch(r"(\d+) x (/\S+)", line))]
     page = [line for line in indented if line.startswith("# ") or re.fullmatch(r"\w+(\{.*\})? \d+", line)]
     assert len(indented) == 1 + len(requests) + len(page), f"{step.name} has a line that is neither request nor page"
-    assert indented[0] == f"flask --app examples/steps/{step.name} run"
+    assert indented[0] == command(step)
     return Promise(requests, page)
 
 
+def command(step: Path) -> str:
+    """What starts the step, as it stands in its docstring."""
+    if step.stem.endswith("_workers"):
+        return f"gunicorn --workers 4 --chdir examples/steps {step.stem}:app"
+    return f"flask --app examples/steps/{step.name} run"
+
+
+def started(step: Path, log: Path) -> Server:
+    """The step, started by this command on a free port, as a context manager."""
+    if step.stem.endswith("_workers"):
+        return four_workers(step, log)
+    return flask_run(step, log)
+
+
+def four_workers(step: Path, log: Path) -> Workers:
+    return gunicorn(log, "--workers=4", f"--chdir={step.parent}", app=f"{step.stem}:app")
+
+
 def test_all_steps_are_there() -> None:
-    """There are eight steps, numbered without a gap, and each promises requests and lines."""
-    assert [step.name[:3] for step in STEPS] == [f"{number:02}_" for number in range(1, 9)]
+    """The steps are numbered in order, no number twice, and each promises requests and lines."""
+    numbers = [step.name[:3] for step in STEPS]
+    assert [f"{number:02}_" for number in [*range(1, 9), 10]] == [number for number in numbers if number != "09_"]
+    assert len(set(numbers)) == len(numbers)
     assert all(promise(step).requests and promise(step).lines for step in STEPS)
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.stem)
 def test_step_keeps_its_promise(step: Path, tmp_path: Path) -> None:
-    """The step run by Flask, asked what its docstring names, answers the lines of the docstring in their order."""
+    """The step, asked what its docstring names, answers the lines of the docstring in their order."""
     requests, expected = promise(step)
-    with flask_run(step, tmp_path / "flask.log") as server:
+    with started(step, tmp_path / "step.log") as server:
         shop = server.url
+        if isinstance(server, Workers):
+            wait_until(lambda: value(server.scrape().body, "workers") == 4, "four workers serve")
         for times, path in requests:
             for _ in range(times):
                 status = 500 if "teapot" in path else 200
@@ -89,3 +118,16 @@ def test_callback_is_asked_at_every_scrape(tmp_path: Path) -> None:
         assert "\nstock_total 50\n" in fetch(f"{shop}/metrics").text
         assert fetch(f"{shop}/buy/product1").status == 200
         assert "\nstock_total 51\n" in fetch(f"{shop}/metrics").text
+
+
+def test_worker_that_is_killed(tmp_path: Path) -> None:
+    """What a worker counted stays when it is killed with -9, and the gauge of workers is at four again."""
+    (step,) = (step for step in STEPS if step.stem == "10_workers")
+    with four_workers(step, tmp_path / "gunicorn.log") as server:
+        wait_until(lambda: value(server.scrape().body, "workers") == 4, "four workers serve")
+        worker = json.loads(fetch(f"{server.url}/view/product1").text)["worker"]
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: parent_of(worker) == 0, "the worker is dead")
+        wait_until(lambda: value(server.scrape().body, "workers") == 4, "four workers serve again")
+        assert value(server.scrape().body) == 1
+        assert worker not in server.workers()

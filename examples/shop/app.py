@@ -1,15 +1,20 @@
-"""A small shop that counts what happens in it: the eight steps in one application.
+"""A small shop that counts what happens in it: the steps in one application.
 
     flask --app examples/shop/app.py run                        on one's own, http://127.0.0.1:5000
-    gunicorn --config examples/shop/gunicorn.conf.py            as in production, http://127.0.0.1:8000
+    gunicorn --config examples/shop/gunicorn.conf.py            as in production, http://127.0.0.1:8000, four workers
     python examples/shop/demo.py                                the same, with shoppers
 
+Nothing here is for the sake of several workers but the header X-Worker, which says whose answer one looks at.
 SHOP_DATABASE names the SQLite file; without it the file is `instance/shop.db` beside this one. It is made when missing.
 """
 
+from __future__ import annotations
+
 import os
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, abort, render_template
 from store import Product, SoldOut, Store
@@ -18,8 +23,25 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from pyrometer import Counter, Gauge, Summary, make_wsgi_app
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+def signed(application: WSGIApplication) -> WSGIApplication:
+    """The same application, with the id of the process that answers in the header X-Worker."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
+            return start_response(status, [*headers, ("X-Worker", str(os.getpid()))], *error)
+
+        return application(environ, start)
+
+    return answer
+
+
 app = Flask(__name__)
-app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/metrics": make_wsgi_app()})  # type: ignore[method-assign]
+with_metrics = DispatcherMiddleware(app.wsgi_app, {"/metrics": make_wsgi_app()})
+app.wsgi_app = signed(with_metrics)  # type: ignore[assignment, method-assign]
 store = Store(Path(os.environ.get("SHOP_DATABASE") or Path(app.instance_path, "shop.db")))
 
 

@@ -2,9 +2,14 @@
 
     python examples/shop/demo.py [--port 8000] [--duration SECONDS]
 
+Several workers serve it, and nothing is set up for that: whichever of them answers /metrics, it has the totals of all.
+At the end each is asked. Kill some with -9, or have gunicorn replace all of them by HUP: no total goes back.
+
 Ctrl-C (or SIGTERM, or the end of --duration) closes it: the shoppers first, then gunicorn. The exit status is 0, or 1
 when the shop could not open, or when /metrics has fewer views or sales than the shoppers were given.
 """
+
+from __future__ import annotations
 
 import argparse
 import importlib.util
@@ -12,6 +17,7 @@ import os
 import queue
 import random
 import re
+import runpy
 import signal
 import socket
 import subprocess
@@ -20,10 +26,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Event, Lock, Thread
+from typing import NamedTuple
 
 from store import CATALOGUE
 
@@ -32,6 +39,10 @@ SHOPPERS = 8
 RATE = 40.0  # requests in a second, of all shoppers together
 EVERY = 3.0  # seconds between two lines
 PATIENCE = 20.0  # seconds that gunicorn may take to answer, or to stop
+GATHERING = 5.0  # seconds for which pages are asked for until every worker has given one
+ATTEMPTS = 5  # a worker that is killed while it answers /metrics is no reason to close
+CONFIG = Path(__file__).with_name("gunicorn.conf.py")
+WORKERS: int = runpy.run_path(str(CONFIG))["workers"]
 
 Counts = Counter[tuple[str, str]]  # ("view" or "buy", product) -> how many
 
@@ -40,11 +51,19 @@ class ShopGone(Exception):
     """The shop does not answer; the text says how that was noticed."""
 
 
+class Page(NamedTuple):
+    """A page of metrics, and the id of the process that gave it."""
+
+    worker: int
+    text: str
+
+
 class Shopper(Thread):
     """Somebody who looks and buys on one connection until `closing` is set.
 
-    `answered` and `sold_out` count what the shop answered with 200 and with 409, `failed` everything else. They change
-    only under `busy`, which is held for as long as a request is under way.
+    `answered` and `sold_out` count what the shop answered with 200 and with 409, `failed` everything else; `workers`
+    says which process gave how many of the answers. They change only under `busy`, which is held for as long as a
+    request is under way.
     """
 
     def __init__(self, port: int, closing: Event, seed: int) -> None:
@@ -53,6 +72,7 @@ class Shopper(Thread):
         self.answered: Counts = Counter()
         self.sold_out = 0
         self.failed = 0
+        self.workers: Counter[int] = Counter()
         self._connection = HTTPConnection(HOST, port, timeout=PATIENCE)
         self._closing = closing
         self._random = random.Random(seed)
@@ -74,6 +94,7 @@ class Shopper(Thread):
         self._connection.request("POST" if event == "buy" else "GET", f"/{event}/{product[0]}")
         response = self._connection.getresponse()
         response.read()
+        self.workers[int(response.headers.get("X-Worker", 0))] += 1
         if response.status == 200:
             self.answered[event, product[0]] += 1
         elif response.status == 409:
@@ -92,7 +113,8 @@ class Totals:
             self.answered = sum((shopper.answered for shopper in shoppers), Counts())
             self.sold_out = sum(shopper.sold_out for shopper in shoppers)
             self.failed = sum(shopper.failed for shopper in shoppers)
-            page = scrape(port)
+            self.workers = sum((shopper.workers for shopper in shoppers), Counter[int]())
+            self.worker, page = scrape(port)
         found = re.findall(r'^(view|buy)_total\{product="([^"]*)"\} (\S+)$', page, re.MULTILINE)
         self.metrics = Counts({(event, product): int(float(value)) for event, product, value in found})
         (refusals,) = re.findall(r"^compute_exception_total (\S+)$", page, re.MULTILINE)
@@ -117,8 +139,16 @@ class Totals:
         return (self.answered - self.metrics).total() + max(self.sold_out - self.refusals, 0)
 
 
-def scrape(port: int) -> str:
-    """The text of /metrics. Raises ShopGone when the answer is not that."""
+def scrape(port: int) -> Page:
+    """The page of metrics, from whichever worker. Raises ShopGone when there is none."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(ShopGone):
+            return ask(port)
+    return ask(port)
+
+
+def ask(port: int) -> Page:
+    """One attempt at the page of metrics."""
     connection = HTTPConnection(HOST, port, timeout=PATIENCE)
     try:
         connection.request("GET", "/metrics", headers={"Accept": "text/plain; version=0.0.4"})
@@ -130,7 +160,26 @@ def scrape(port: int) -> str:
         connection.close()
     if response.status != 200:
         raise ShopGone(f"/metrics answered with status {response.status}")
-    return text
+    return Page(int(response.headers["X-Worker"]), text)
+
+
+def workers_of(port: int) -> list[int]:
+    """The processes that serve, by their answers: all of them, or those that could be met within GATHERING seconds."""
+    met: set[int] = set()
+    end = time.monotonic() + GATHERING
+    while len(met) < WORKERS and time.monotonic() < end:
+        met.add(scrape(port).worker)
+    return sorted(met)
+
+
+def totals_by_worker(port: int, shoppers: list[Shopper]) -> list[Totals]:
+    """What each worker says that can be met within GATHERING seconds, in the order of their ids."""
+    said: dict[int, Totals] = {}
+    end = time.monotonic() + GATHERING
+    while len(said) < WORKERS and time.monotonic() < end:
+        totals = Totals(port, shoppers)
+        said[totals.worker] = totals
+    return [said[worker] for worker in sorted(said)]
 
 
 def listen(port: int) -> socket.socket:
@@ -151,11 +200,10 @@ def listen(port: int) -> socket.socket:
 
 
 @contextmanager
-def gunicorn(listener: socket.socket) -> Iterator["subprocess.Popen[bytes]"]:
+def gunicorn(listener: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
     """The shop under gunicorn on `listener`, with a database of its own, until the block ends."""
     with tempfile.TemporaryDirectory(prefix="shop-") as directory:
-        config = Path(__file__).with_name("gunicorn.conf.py")
-        command = [sys.executable, "-m", "gunicorn", "--config", str(config), "--log-level", "warning"]
+        command = [sys.executable, "-m", "gunicorn", "--config", str(CONFIG), "--log-level", "warning"]
         shop = subprocess.Popen(
             [*command, "--bind", f"fd://{listener.fileno()}"],
             env=os.environ | {"SHOP_DATABASE": str(Path(directory, "shop.db"))},
@@ -189,10 +237,10 @@ def shoppers_in(port: int) -> Iterator[list[Shopper]]:
             shopper.join()
 
 
-def watch(port: int, shoppers: list[Shopper], duration: float | None, signals: "queue.SimpleQueue[int]") -> None:
+def watch(port: int, shoppers: list[Shopper], duration: float | None, signals: queue.SimpleQueue[int]) -> None:
     """A line every few seconds, until a signal comes or `duration` seconds are over."""
     print(f"{'viewed':>25}{'bought':>20}")
-    print(f"{'':8}{'answered':>10}{'/metrics':>10}{'answered':>10}{'/metrics':>10}{'requests/s':>13}")
+    print(f"{'':8}{'answered':>10}{'/metrics':>10}{'answered':>10}{'/metrics':>10}{'requests/s':>13}   /metrics by")
     begin = before = time.monotonic()
     requests = 0
     end = begin + duration if duration else float("inf")
@@ -204,24 +252,33 @@ def watch(port: int, shoppers: list[Shopper], duration: float | None, signals: "
             totals = Totals(port, shoppers)
             now = time.monotonic()
             rate = (totals.requests - requests) / (now - before)
-            print(f"{now - begin:6.0f} s{totals.row()}{rate:13.0f}")
+            print(f"{now - begin:6.0f} s{totals.row()}{rate:13.0f}   worker {totals.worker}")
             before, requests = now, totals.requests
 
 
-def report(totals: Totals) -> None:
-    """The final table: a line for each product, and whether anything was lost."""
+def report(said: list[Totals]) -> None:
+    """The final tables: a line for each product, one for each worker, and whether anything was lost."""
+    totals = said[-1]
     print(f"\n{'':18}{'viewed':>15}{'bought':>20}")
     print(f"{'':16}{'answered':>10}{'/metrics':>10}{'answered':>10}{'/metrics':>10}")
     for product, name, *_ in CATALOGUE:
         print(f"{name:16}{totals.row(product)}")
     print(f"{'all':16}{totals.row()}")
     print(f"{'sold out':16}{'':20}{totals.sold_out:10,}{totals.refusals:10,}")
+    print(f"\n{'':16}{'it answered':>12}{'its /metrics: viewed':>23}{'bought':>10}")
+    for each in said:
+        viewed, bought = (sum(n for (e, _), n in each.metrics.items() if e == event) for event in ("view", "buy"))
+        print(f"worker {each.worker:<9}{totals.workers[each.worker]:12,}{viewed:23,}{bought:10,}")
+    ended = totals.workers.total() - sum(totals.workers[each.worker] for each in said)
+    if ended:
+        print(f"{'other workers':16}{ended:12,}")
     if totals.failed:
         print(f"{totals.failed:,} requests failed.")
-    if totals.lost:
-        print(f"{totals.lost:,} answered requests are missing from /metrics.")
+    lost = max(each.lost for each in said)
+    if lost:
+        print(f"{lost:,} answered requests are missing from /metrics.")
     else:
-        print(f"Every one of {totals.requests - totals.failed:,} answered requests is in /metrics.")
+        print(f"Every one of {totals.requests - totals.failed:,} answered requests is in /metrics of every worker.")
 
 
 def arguments() -> argparse.Namespace:
@@ -251,20 +308,22 @@ def main() -> int:
     port = listener.getsockname()[1]
     with gunicorn(listener) as shop:
         try:
-            scrape(port)  # waits in the queue of the socket until gunicorn has started
+            workers = workers_of(port)  # the first request waits in the queue of the socket until gunicorn has started
             print(f"The shop is open: http://{HOST}:{port}/")
             print(f"What it counts:   http://{HOST}:{port}/metrics")
+            names = ", ".join(map(str, workers))
+            print(f"{len(workers)} workers serve it:  {names} (kill -9 one, and no total goes back)")
             closes = f"It closes in {chosen.duration:g} seconds" if chosen.duration else "It stays open"
             print(f"{SHOPPERS} shoppers send {RATE:g} requests a second. {closes}; Ctrl-C closes it.\n")
             with shoppers_in(port) as shoppers:
                 watch(port, shoppers, chosen.duration, signals)
-            totals = Totals(port, shoppers)
+            said = totals_by_worker(port, shoppers)
         except ShopGone as error:
             ended = f"; gunicorn ended with status {shop.returncode}" if shop.poll() is not None else ""
             raise SystemExit(f"demo: the shop does not answer: {error}{ended}") from None
-    report(totals)
+    report(said)
     print("stopped")
-    return 1 if totals.lost else 0
+    return 1 if any(each.lost for each in said) else 0
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def known_arena() -> Arena | None:
 def replace_arena(directory: str) -> tuple[Arena, Arena | None]:
     """Take the arena in this directory from now on; returns it and the one before. OSError says why it cannot be had."""
     from pyrometer._place import explicit_place
+    from pyrometer._program import has_joined
 
     with _lock:
         if not COMPILED:
@@ -47,6 +48,7 @@ def replace_arena(directory: str) -> tuple[Arena, Arena | None]:
         if before is not None and before.keeper == arena.keeper:
             return before, None
         _found[:] = [arena]
+        has_joined(os.path.dirname(arena.keeper))
         return arena, before
 
 

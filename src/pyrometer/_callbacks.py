@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from pyrometer._core.children_cy import GaugeBase
 from pyrometer._core.series_cy import OVERFLOW, MetricBase
 from pyrometer._core.text_cy import text_of
 from pyrometer._flight import Flight
@@ -22,7 +23,7 @@ class Callback:
     called once for all scrapes that want it at the same time, from any thread or event loop.
     """
 
-    __slots__ = ("_metric", "_shrunk", "flight")
+    __slots__ = ("__weakref__", "_metric", "_shrunk", "_single", "flight")
 
     def __init__(self, metric: MetricBase, function: Callable[[], Any]) -> None:
         family = metric._family
@@ -30,8 +31,12 @@ class Callback:
             raise TypeError(f'{family.kind} "{family.name}": set_function() takes a function, got {function!r}')
         self._metric = metric
         self._shrunk = False
-        single = bool(metric._address)
-        self.flight = Flight(family.name, function, self._store_one if single else self._store_all, self._hide)
+        self._single = bool(metric._address) or not family.labelnames
+        self.flight = Flight(family.name, function, self._store_one if self._single else self._store_all, self._hide)
+
+    def is_current(self) -> bool:
+        """Whether neither was another function set in its place nor the series removed."""
+        return self in self._metric._family.functions.values()
 
     def _store_one(self, result: Any) -> None:
         value = self._number(result, "")
@@ -54,7 +59,7 @@ class Callback:
         overflow = (OVERFLOW,) * len(family.labelnames)
         for present in family.present():
             if present not in values and present != overflow:
-                family.remove(present)
+                family.remove(present, True)
         sums: dict[int, tuple[MetricBase, float]] = {}
         for label_values, value in values.items():
             # Past the cap several label sets have one child, which gets their sum.
@@ -64,7 +69,7 @@ class Callback:
         for child, value in sums.values():
             self._store(child, value)
         if overflow not in [child._labelvalues for child, _ in sums.values()]:
-            family.remove(overflow)
+            family.remove(overflow, True)
 
     def _label_values(self, key: object) -> tuple[str, ...]:
         family = self._metric._family
@@ -105,12 +110,15 @@ class Callback:
                     value,
                     metric._read(),
                 )
-        metric._write(value)
+        if family.parts:
+            GaugeBase.set(metric, value)  # type: ignore[arg-type]
+        else:
+            metric._write(value)
         family.hide(metric, False)
 
     def _hide(self) -> None:
         family = self._metric._family
-        if self._metric._address:
+        if self._single:
             family.hide(self._metric, True)
         else:
             family.hide_all()

@@ -47,6 +47,4 @@ def labels_of_note(data: bytes) -> dict[str, str]:
 
 def exemplars_of(snapshot: Snapshot) -> dict[tuple[int, int], Exemplar]:
     """The exemplars of a family's series, by (cell, index), whichever process took them."""
-    return {
-        key: Exemplar(labels_of_note(data), value, stamp) for key, (data, value, stamp) in snapshot.notes.items()
-    }
+    return {key: Exemplar(labels_of_note(data), value, stamp) for key, (data, value, stamp) in snapshot.notes.items()}

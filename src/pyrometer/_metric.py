@@ -189,12 +189,19 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
         """The callbacks that have to run before the family is read."""
         return [callback.flight for callback in list(self._family.functions.values())]
 
-    def _set_function(self, function: Callable[[], Any]) -> None:
+    def _set_function(self, function: Callable[[], Any], refresh: float | None = None) -> None:
         from pyrometer._callbacks import Callback
 
         callback = Callback(self, function)
-        if not self._removed:
-            self._family.functions[self._address] = callback
+        if self._removed:
+            return
+        functions = self._family.functions
+        key = self._labelvalues if self._family.parts else self._address
+        functions[key] = callback
+        if self._family.parts:
+            from pyrometer._refreshing import REFRESH, refresh_every
+
+            refresh_every(callback, REFRESH if refresh is None else refresh)
 
     def _exemplify(self, index: int, amount: float, labels: Mapping[str, str]) -> None:
         """Keep the labels of an example of what one of the cells counts."""

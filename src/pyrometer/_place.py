@@ -81,7 +81,7 @@ def places() -> list[Place]:
     wanted = os.environ.get("PYROMETER_ARENA", "")
     if wanted.lower() == "off" or not hasattr(os, "geteuid"):
         return []
-    named = wanted or os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+    named = program().joined or wanted or os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
     return ([explicit_place(named)] if named else []) + [_own_place(directory) for directory in own_directories()]
 
 

@@ -29,13 +29,21 @@ class Program:
     root_pid, root_start, root_namespace: the topmost process, by process id, start in clock ticks since the system's
         (0: unknown) and inode of its pid namespace (0: there is none).
     root_started: Unix time in seconds at which the root started; where that is unknown, of the first call.
+    joined: the directory that it has joined in code, "" for none.
     """
 
-    __slots__ = ("names", "root_namespace", "root_pid", "root_start", "root_started")
+    __slots__ = ("joined", "names", "root_namespace", "root_pid", "root_start", "root_started")
 
     def __init__(
-        self, names: tuple[str, ...], root_pid: int, root_start: int, root_namespace: int, root_started: float
+        self,
+        names: tuple[str, ...],
+        root_pid: int,
+        root_start: int,
+        root_namespace: int,
+        root_started: float,
+        joined: str = "",
     ) -> None:
+        self.joined = joined
         self.names = names
         self.root_pid = root_pid
         self.root_start = root_start
@@ -71,7 +79,17 @@ def publish() -> None:
     found = _found.get("program") or _found.setdefault("program", _find())
     root = f"{found.root_pid}:{found.root_start}:{found.root_namespace}:{found.root_started}"
     _published_by = pid
-    os.environ[VARIABLE] = f"{','.join(found.names)}:{pid}:{start_of('self') or 0}:{root}"
+    joined = os.fsencode(found.joined).hex()
+    os.environ[VARIABLE] = f"{','.join(found.names)}:{pid}:{start_of('self') or 0}:{root}:{joined}"
+
+
+def has_joined(directory: str) -> None:
+    """From here on this process, and whom it starts in its program, meet in this directory."""
+    own = program()
+    _found["program"] = Program(
+        own.names, own.root_pid, own.root_start, own.root_namespace, own.root_started, directory
+    )
+    publish()
 
 
 def _publish_in_child() -> None:
@@ -160,13 +178,15 @@ def _find() -> Program:
 def _told(lineage: list[tuple[int, int]]) -> Program | None:
     """What the environment says, if it was said by an ancestor in the same program: variables outlive who set them."""
     try:
-        listed, pid, start, root_pid, root_start, root_namespace, started = os.environ.get(VARIABLE, "").split(":")
+        told = os.environ.get(VARIABLE, "").split(":")
+        listed, pid, start, root_pid, root_start, root_namespace, started, joined = told
         names = tuple(listed.split(","))
         if not any(ancestor == int(pid) and known in (0, int(start)) for ancestor, known in lineage[1:]):
             return None
         if any(len(name) != 32 or name.strip("0123456789abcdef") for name in names):
             return None
-        return Program(names, int(root_pid), int(root_start), int(root_namespace), float(started))
+        directory = os.fsdecode(bytes.fromhex(joined))
+        return Program(names, int(root_pid), int(root_start), int(root_namespace), float(started), directory)
     except ValueError:
         return None
 

@@ -150,6 +150,9 @@ class Scrape:
                 if outcome is not None and not isinstance(outcome, Exception):
                     for metric in outcome:
                         self._add(items, collector, flight.label, metric)
+                    self.registry._share(collector, outcome)
+        for label, metric in self.registry._results_of_others():
+            self._add(items, None, label, metric)
         for family in self.registry._strangers():
             if not any(name in self._taken for name in series_names(family.name, family.kind)):
                 self._taken.update(dict.fromkeys(series_names(family.name, family.kind), -1))

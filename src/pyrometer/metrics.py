@@ -183,15 +183,24 @@ class Gauge(GaugeBase, MetricWrapperBase):
         """Set the value to the duration of a block or of each call of a function, in seconds."""
         return Timer(self, "set")
 
-    def set_function(self, f: Callable[[], Any]) -> None:
+    def set_function(self, f: Callable[[], Any], *, refresh: float | None = None) -> None:
         """Take the value from a function, plain or `async`, that is called when a page is asked for.
 
         f() -> a number; on a family with labels, f() -> a mapping {label values: number}, whose keys are tuples, or
         plain values where there is one label, and which makes out all series of the family. When f raises or returns
         what is no number, its series are left out and the error is counted. Scrapes at the same time share one call,
         which may come from any thread.
+
+        It runs in the process that answers, whose value is that of all. With a `multiprocess_mode` the value is one of
+        each process: then each calls f by itself every `refresh` seconds (5 unless told otherwise), in a thread of its
+        own, and a page combines what they have. ValueError for `refresh` without a mode, or not above 0.
         """
-        self._set_function(f)
+        if refresh is not None and (not self._family.mode or not refresh > 0):
+            raise ValueError(
+                f'gauge "{self._family.name}": refresh must be above 0, and is for gauges with a multiprocess_mode, '
+                f"got {refresh!r} with mode {self._family.mode or None!r}"
+            )
+        self._set_function(f, refresh)
 
 
 def _inside(gauge: Gauge) -> Gauge:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
 from _weakref import ref
 
+from pyrometer import _results as results
 from pyrometer._arenas import program_arena, replace_arena
 from pyrometer._catalogue import adopted, enroll, strangers
+from pyrometer._core import COMPILED
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.children_cy import CounterBase
 from pyrometer._core.lock import ForkSafeLock
 from pyrometer._core.news import refresh
-from pyrometer._core.series_cy import Family
+from pyrometer._core.series_cy import Family, MetricBase
 from pyrometer._kinds import COUNTER_LINES, cells_of, family_of, series_names
 from pyrometer._names import UNDERSCORES, checked_labels, escape_metric_name
 from pyrometer._policy import Policy
+from pyrometer._refreshing import resume
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
@@ -93,6 +97,7 @@ class CollectorRegistry:
         self._own_arena: Arena | None = None
         self._foreign: dict[int, Family] = {}
         self._latest: dict[str, Family] = {}
+        self._collector_families: dict[Collector, Family] = {}
         self._redefined: set[str] = set()
         self._revision = -1
         self._lock = ForkSafeLock()
@@ -136,6 +141,36 @@ class CollectorRegistry:
             self._enroll(family)
             family.arrive()
 
+    def _tell_of(self, collector: Collector) -> None:
+        """Tell the other processes of a collector, whose last result they show where they do not have it."""
+        if isinstance(collector, CollectorRegistry) or not COMPILED:
+            return
+        kind = f"{type(collector).__module__}.{type(collector).__qualname__}"
+        before = sum(type(other) is type(collector) for other in self._collector_families)
+        family = Family(self._arena, "info", f"{kind} {before}", "", "", (), (), 1)
+        family.kept["role"] = results.ROLE
+        self._collector_families[collector] = self._enroll(family, results.ROLE)
+        family.kept["handle"] = handle = MetricBase()
+        handle._attach(family, True)
+
+    def _share(self, collector: Collector, metrics: list[Metric]) -> None:
+        """Keep a collector's result for the processes that do not have it; nothing where all have."""
+        family = self._collector_families.get(collector)
+        if family is not None and not self._arena.is_used_by_all(family.offset):
+            family.put_note(family.kept["handle"], 0, results.as_note(metrics), 0.0, time.time())
+
+    def _results_of_others(self) -> Iterator[tuple[str, Metric]]:
+        """(label, family) of the last results of collectors that only other processes have."""
+        for registry in self._with_inner():
+            for family in list(registry._foreign.values()):
+                if family.kept.get("role") != results.ROLE or family.is_withdrawn():
+                    continue
+                for data, _, stamp in family.read_notes().values():
+                    if stamp + results.LASTING > time.time() or family.arena.is_used(family.offset):
+                        label = family.name.split()[0].rpartition(".")[2]
+                        for metric in results.from_note(data):
+                            yield label, metric
+
     def _move(self, arena: Arena) -> None:
         """Move to another arena, with everything that was counted here."""
         with self._lock:
@@ -160,6 +195,7 @@ class CollectorRegistry:
 
     def _adopt(self) -> None:
         arena = self._arena
+        resume()
         arena.processes()
         for _ in range(3):
             unknown = list(strangers(arena, self.name))
@@ -261,6 +297,8 @@ class CollectorRegistry:
             family = family_of(collector)
             if family is not None and not family.enrolled:
                 self._take_in(family)
+            elif family is None and self.name and collector not in self.default_collectors.values():
+                self._tell_of(collector)
 
     def unregister(self, collector: Collector) -> None:
         """Take a collector out; KeyError if the registry does not have it."""
@@ -270,7 +308,7 @@ class CollectorRegistry:
             for name in self._collector_to_names.pop(collector):
                 self._names_to_collectors.pop(_key(name), None)
             self._flights.pop(collector, None)
-            family = family_of(collector)
+            family = family_of(collector) or self._collector_families.pop(collector, None)
             if family is not None and family.arena is self._own_arena:
                 family.withdraw()
 
@@ -524,6 +562,11 @@ def join(path: str) -> None:
         for registry in [reference() for reference in list(_named)]:
             if registry is not None:
                 registry._move(arena)
+        before.vacate()
+        if before.keeper:
+            from pyrometer._place import leave
+
+            leave(before.keeper)
 
 
 REGISTRY = CollectorRegistry(name="default")
@@ -547,9 +590,8 @@ def _register_defaults(registry: CollectorRegistry, wanted: str) -> None:
             raise ValueError(f"PYROMETER_COLLECTORS: expected {', '.join(makers)} or off, got {name!r}")
     for name, maker in makers.items():
         if name in names:
-            collector = maker(registry=None)
+            collector = registry.default_collectors[name] = maker(registry=None)
             registry.register(collector)
-            registry.default_collectors[name] = collector
 
 
 _register_defaults(REGISTRY, os.environ.get("PYROMETER_COLLECTORS", "gc,platform,process"))

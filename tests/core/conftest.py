@@ -11,13 +11,15 @@ import pytest
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "compiled: about memory that only the compiled core has")
+    config.addinivalue_line("markers", "interpreted: about what only the interpreted core does")
     config.addinivalue_line("markers", "gil: needs an interpreter whose own objects survive a fork amid threads")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     from core.engine import COMPILED  # only now: the option --core says which one is loaded
 
-    out = {"compiled": not COMPILED, "gil": not getattr(sys, "_is_gil_enabled", lambda: True)()}
+    free_threaded = not getattr(sys, "_is_gil_enabled", lambda: True)()
+    out = {"compiled": not COMPILED, "interpreted": COMPILED, "gil": free_threaded}
     apart = [item for item in items if any(out[name] and item.get_closest_marker(name) for name in out)]
     items[:] = [item for item in items if item not in apart]
     config.hook.pytest_deselected(items=apart)

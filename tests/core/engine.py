@@ -8,24 +8,32 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyrometer
-from pyrometer._core import COMPILED
+from pyrometer._core import COMPILED, arena_cy
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.children_cy import CounterBase, GaugeBase, HistogramBase, SummaryBase
+from pyrometer._core.layout import HEAD, packed
+from pyrometer._core.news import refresh
 from pyrometer._core.render_cy import BUCKET, COUNT, CREATED, STATE, VALUE, Page
 from pyrometer._core.series_cy import Family, MetricBase
 from pyrometer._core.snapshot_cy import Snapshot, read_cell
 
 __all__ = ["BUCKET", "COMPILED", "COUNT", "CREATED", "STATE", "VALUE", "Arena", "CounterBase", "Family", "GaugeBase"]
-__all__ += ["HistogramBase", "MetricBase", "Page", "Snapshot", "SummaryBase", "read_cell"]
+__all__ += ["HEAD", "HistogramBase", "MetricBase", "Page", "Snapshot", "SummaryBase", "read_cell", "refresh"]
 
 T = TypeVar("T", bound=MetricBase)
+
+prepare: Any = getattr(arena_cy, "prepare", None)
+"""Makes a file an arena; the compiled core alone has it."""
 
 TIMEOUT = 60.0
 """Seconds after which a process of a test hangs."""
@@ -37,10 +45,12 @@ GAUGE = (("", None, VALUE, 0),)
 SUMMARY = (("_count", None, VALUE, 0), ("_sum", None, VALUE, 1))
 
 
-def counter(*labelnames: str, arena: Arena | None = None, max_series: int | None = None) -> CounterBase:
-    """A counter `c`."""
+def counter(
+    *labelnames: str, arena: Arena | None = None, max_series: int | None = None, loose: bool = False
+) -> CounterBase:
+    """A counter `c`, known to the processes forked later unless it is loose."""
     family = Family(arena or Arena(), "counter", "c", "", "", labelnames, COUNTER, 1, "", (), max_series)
-    return _attached(CounterBase(), family)
+    return _attached(CounterBase(), family, loose)
 
 
 def gauge(*labelnames: str, max_series: int | None = None) -> GaugeBase:
@@ -64,7 +74,13 @@ def histogram(*labelnames: str, bounds: Sequence[float] = BOUNDS) -> HistogramBa
     return _attached(HistogramBase(), family)
 
 
-def _attached(handle: T, family: Family) -> T:
+_definitions = count()
+
+
+def _attached(handle: T, family: Family, loose: bool = False) -> T:
+    definition = [family.name, f"{next(_definitions)}"]
+    if not loose:
+        family.enroll(packed(definition), lambda others: bool(others == definition))
     handle._attach(family, not family.labelnames)
     return handle
 
@@ -79,6 +95,7 @@ def child(metric: MetricBase, *values: object, **named: object) -> CounterBase:
 def counted(metric: MetricBase) -> dict[tuple[str, ...], float]:
     """The first cell of every series a page would show, by label values, in order."""
     family = metric._family
+    refresh(family.arena)
     return {family.values(text): read_cell(cell) for cell, text, _ in Snapshot(family).records()}
 
 
@@ -96,6 +113,7 @@ def page_of(metric: MetricBase, *, go: bool = False) -> str:
         head = f"{family.name}{suffix}{'{' if braces else ''}"
         lines.append((head.encode(), label.encode(), b"} " if braces else b" ", source, cell))
     page = Page(go)
+    refresh(family.arena)
     page.rows(Snapshot(family), lines)
     return page.finish().decode()
 
@@ -126,10 +144,11 @@ class Forked:
 
     def __init__(self, work: Callable[[], object]) -> None:
         self._ended, ours = os.pipe()
+        self.running = True
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # threads at a fork are what some tests are about
-            self._pid = os.fork()
-        if self._pid == 0:
+            self.pid = os.fork()
+        if self.pid == 0:
             status = 1
             try:
                 work()
@@ -145,11 +164,85 @@ class Forked:
         """Wait for its end; AssertionError unless it ended well, and in time."""
         ended, _, _ = select.select([self._ended], [], [], TIMEOUT)
         if not ended:
-            os.kill(self._pid, signal.SIGKILL)
+            os.kill(self.pid, signal.SIGKILL)
         os.close(self._ended)
-        _, status = os.waitpid(self._pid, 0)
+        self.running = False
+        _, status = os.waitpid(self.pid, 0)
         assert ended, "the forked process hangs"
         assert status == 0, f"the forked process ended with status {status}"
+
+    def kill(self) -> None:
+        """End it by SIGKILL, wherever it is."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self._ended)
+        self.running = False
+
+    def stop(self) -> None:
+        """Stop it by SIGSTOP, wherever it is, and wait until it is."""
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)
+
+    def go_on(self) -> None:
+        """End a stop."""
+        os.kill(self.pid, signal.SIGCONT)
+
+
+@contextmanager
+def forked(work: Callable[[], object]) -> Iterator[Forked]:
+    """A process forked from this one, which is killed at the end unless it has been waited for."""
+    process = Forked(work)
+    try:
+        yield process
+    finally:
+        if process.running:
+            process.kill()
+
+
+class Gate:
+    """Where processes wait for one another: who takes waits for who gives."""
+
+    def __init__(self) -> None:
+        self._out, self._in = os.pipe()
+
+    def give(self, times: int = 1) -> None:
+        os.write(self._in, b"x" * times)
+
+    def take(self, times: int = 1) -> None:
+        """AssertionError where nobody gives in time."""
+        for _ in range(times):
+            ready, _, _ = select.select([self._out], [], [], TIMEOUT)
+            assert ready, "nobody opened the gate"
+            os.read(self._out, 1)
+
+    def sleep(self) -> None:
+        """Wait as long as it takes; for ever where nobody gives."""
+        os.read(self._out, 1)
+
+    def __del__(self) -> None:
+        os.close(self._out)
+        os.close(self._in)
+
+
+def remade(metric: MetricBase, value: str) -> int:
+    """The address of a new series, which is removed at once."""
+    address: int = child(metric, value)._address
+    metric._family.remove((value,))
+    return address
+
+
+def until_used_again(metric: MetricBase) -> None:
+    """Make and remove series until one has the address of one before; AssertionError where none has in time."""
+    deadline = time.monotonic() + TIMEOUT / 6
+    addresses: set[int] = set()
+    while (address := remade(metric, "again")) not in addresses:
+        addresses.add(address)
+        assert time.monotonic() < deadline, "nothing is used again"
+
+
+def calm() -> None:
+    """Wait until this process uses again what is removed: not before a second has passed since it forked."""
+    until_used_again(counter("l"))
 
 
 def run(code: str, *, interpreted: bool | None = None) -> str:

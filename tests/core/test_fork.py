@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import pytest
-from core.engine import Forked, child, counted, counter, gauge, histogram, page_of
+from core.engine import Forked, calm, child, counted, counter, gauge, histogram, page_of
+
+from pyrometer import Counter
 
 TURNS = 50_000
 
@@ -47,6 +50,7 @@ def test_grandchildren() -> None:
     assert metric._read() == 11
 
 
+@pytest.mark.interpreted
 def test_each_goes_on_by_itself() -> None:
     """After a fork either process makes and removes series without the other seeing it, and its pages are whole."""
     metric = counter("l")
@@ -65,6 +69,67 @@ def test_each_goes_on_by_itself() -> None:
     assert page_of(metric) == 'c_total{l="a"} 1\nc_total{l="b"} 1\n'
     metric._family.remove(("b",))
     assert metric.labels("b")._read() == 0
+
+
+@pytest.mark.compiled
+def test_either_sees_what_the_other_did() -> None:
+    """After a fork parent and child have the series that either makes, and neither those that one removed."""
+    metric = counter("l")
+    child(metric, "a").inc()
+    child(metric, "b").inc()
+
+    def work() -> None:
+        metric._family.remove(("a",))
+        child(metric, "b").inc()
+        child(metric, "c").inc()
+        assert page_of(metric) == 'c_total{l="b"} 2\nc_total{l="c"} 1\n'
+
+    Forked(work).join()
+    assert page_of(metric) == 'c_total{l="b"} 2\nc_total{l="c"} 1\n'
+    child(metric, "c").inc()
+    assert child(metric, "a")._read() == 0
+    assert counted(metric) == {("b",): 2.0, ("c",): 2.0, ("a",): 0.0}
+
+
+@pytest.mark.compiled
+def test_metric_of_no_registry_over_a_fork() -> None:
+    """A metric of no registry never shows a series of another, whatever a fork's child removed of it."""
+    mine = Counter("mine", "", ["l"], registry=None)
+    other = Counter("other", "", ["l"], registry=None)
+    held = mine.labels("a")
+    Forked(lambda: mine.remove("a")).join()
+    calm()
+    for number in range(500):
+        other.labels(f"{number:03}").inc(7)
+        if number < 400:
+            other.remove(f"{number:03}")
+    held.inc()
+    shown = {sample.labels["l"] for family in mine.collect() for sample in family.samples}
+    assert shown <= {"a"}
+    assert {sample.value for sample in other.collect()[0].samples if sample.name == "other_total"} == {7.0}
+
+
+@pytest.mark.compiled
+def test_metric_dropped_in_a_fork() -> None:
+    """A metric of no registry that a fork's child drops and collects counts on, unharmed, in its parent."""
+    kept = [Counter("mine", "", ["l"], registry=None)]
+    kept[0].labels("a").inc()
+
+    def drop() -> None:
+        kept.clear()
+        gc.collect()
+
+    Forked(drop).join()
+    calm()
+    other = Counter("other", "", ["l"], registry=None)
+    for number in range(500):
+        other.labels(f"{number:03}").inc(7)
+        if number < 400:
+            other.remove(f"{number:03}")
+    kept[0].labels("a").inc()
+    assert {sample.labels["l"] for sample in kept[0].collect()[0].samples} == {"a"}
+    assert {sample.value for sample in other.collect()[0].samples if sample.name == "other_total"} == {7.0}
+    assert kept[0].labels("a")._read() == 2
 
 
 @pytest.mark.compiled
@@ -105,8 +170,8 @@ def test_fork_while_threads_make_series() -> None:
         page = page_of(metric)
         lines = [line.partition(" ")[0] for line in page.splitlines()]
         assert len(lines) == len(set(lines)) and page.count("forked") == 200
-        metric._family.remove_where(None)
-        assert page_of(metric) == ""
+        metric._family.remove_where(lambda values: values[0].startswith("forked"))
+        assert "forked" not in page_of(metric)
 
     threads = [threading.Thread(target=work, args=(mark,)) for mark in "xy"]
     for thread in threads:

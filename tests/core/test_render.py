@@ -33,7 +33,6 @@ from prometheus_client.utils import floatToGoString
 
 from pyrometer._core import native
 from pyrometer._core.render_cy import number
-from pyrometer.families import Exemplar
 
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.1, 0.5, 1e-5, 9.9999e-5, 1e-4, 123456.0, 999999.0, 1e6, 1234567.5, 1e15, 1e16, 1e17]
 EDGES += [999999999999999.0, 999999999999.999, 1e12 - 0.001, 2.0**53, 2.0**53 + 2, 0.001, 0.0005, 1e22, 1e100, 1e-100]
@@ -157,10 +156,13 @@ def test_exemplars_are_those_of_the_snapshot() -> None:
     """Exemplars that come while a page is being written do not change under the writer's hands."""
     metric = counter("l")
     series = child(metric, "a")
-    snapshot = Snapshot(metric._family)
-    metric._family.exemplars[(series._address, 0)] = Exemplar({}, 1.0)
-    assert snapshot.exemplars == {}
-    assert list(Snapshot(metric._family).exemplars) == [(series._address, 0)]
+    before = Snapshot(metric._family)
+    metric._family.put_note(series, 0, b"first", 1.0, 2.0)
+    after = Snapshot(metric._family)
+    metric._family.put_note(series, 0, b"second" * 100, 3.0, 4.0)
+    assert before.notes == {}
+    assert after.notes == {(series._address, 0): (b"first", 1.0, 2.0)}
+    assert Snapshot(metric._family).notes == {(series._address, 0): (b"second" * 100, 3.0, 4.0)}
 
 
 def test_longest_numbers_fit() -> None:
@@ -180,7 +182,7 @@ def test_hidden_series_are_left_out() -> None:
     for _ in range(2):
         family.hide(series[1], True)
     assert page_of(metric) == 'c_total{l="a"} 0\nc_total{l="c"} 0\n'
-    assert [values for _, values in family.series()] == [("a",), ("b",), ("c",)]
+    assert family.present() == [("a",), ("b",), ("c",)]
     for _ in range(2):
         family.hide(series[1], False)
     assert page_of(metric).count("\n") == 3

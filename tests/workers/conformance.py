@@ -7,6 +7,7 @@ which finds the names of `pyrometer`, the classes below, and whatever the worker
 
 from __future__ import annotations
 
+import difflib
 import functools
 import os
 import re
@@ -15,24 +16,33 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.connection import Pipe as make_pipe
-from typing import Any, NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pyrometer
 from pyrometer.exposition import OpenMetrics, Text, render
 from pyrometer.families import Metric
 
+if TYPE_CHECKING:
+    from workers.puppets import Puppet
+
 WORKERS = 3
 REGISTRY_NAME = "scenario"
 EXITS, KILLED = "exits", "is killed"
+EXEMPLAR = re.compile(r"( # \{.*\} \S+) (?:T|\d+(?:\.\d+)?)$", re.MULTILINE)
 
 
 class Scenario(NamedTuple):
-    """A script, and the pages expected at its end, with `T` for every time; lines of a page in the order of names."""
+    """A script, and what pages have to say at its end.
+
+    page: families in the order of their names, `T` for every time. Lines after `text|` are those of the text format
+    alone, after `open|` those of OpenMetrics; exemplars are OpenMetrics' alone.
+    names: the series asked for, if not all.
+    """
 
     name: str
     script: str
-    text: str
-    openmetrics: str
+    page: str
     created: bool = False
     names: tuple[str, ...] | None = None
 
@@ -46,9 +56,16 @@ class Scenario(NamedTuple):
             for worker in range(WORKERS) if who == "*" else [int(who)]:
                 yield worker, statement.strip()
 
-    def ended(self) -> set[int]:
-        """The workers that no longer run at the end."""
-        return {worker for worker, statement in self.steps() if statement in (EXITS, KILLED)}
+    def remaining(self) -> list[int]:
+        """The workers that run at the end."""
+        ended = {worker for worker, statement in self.steps() if statement in (EXITS, KILLED)}
+        return [worker for worker in range(WORKERS) if worker not in ended]
+
+    def expected(self, openmetrics: bool) -> str:
+        """The page in one of the formats."""
+        own, other = ("open| ", "text| ") if openmetrics else ("text| ", "open| ")
+        lines = [line.removeprefix(own) for line in self.page.strip().splitlines() if not line.startswith(other)]
+        return "\n".join([*lines, "# EOF"] if openmetrics else [EXEMPLAR.sub("", line) for line in lines])
 
 
 class Giving:
@@ -93,6 +110,10 @@ class Worker:
     def do(self, statement: str) -> None:
         """Do a step; raises what it raises."""
         exec(statement, self.known)
+
+    def get(self, expression: str) -> Any:
+        """What an expression gives, a literal."""
+        return eval(expression, self.known)
 
     def page(self, names: tuple[str, ...] | None, openmetrics: bool) -> str:
         """The page of the registry, restricted to the series of these names where some are given."""
@@ -166,6 +187,10 @@ class Forks:
     def do(self, worker: int, statement: str) -> None:
         self._ask(worker, "do", statement)
 
+    def get(self, worker: int, expression: str) -> Any:
+        """What an expression gives in that worker, a literal."""
+        return self._ask(worker, "get", expression)
+
     def end(self, worker: int, how: str) -> None:
         if how == KILLED:
             os.kill(self.pids[worker], signal.SIGKILL)
@@ -177,47 +202,62 @@ class Forks:
         return page
 
 
-class Asked:
-    """Workers that are programs of their own: `asks` has, for each, the function that makes it evaluate a line."""
+class InForks:
+    """Each worker in a fork of a program."""
 
-    def __init__(self, asks: list[Callable[[str], Any]], ends: list[Callable[[], None]], pids: list[int]) -> None:
-        self.asks = asks
-        self.ends = ends
-        self.pids = pids
+    def __init__(self, puppet: Callable[..., Puppet], created: bool, registry_first: bool = True) -> None:
+        make = f"cast = Forks({created}, {registry_first})"
+        self.program = puppet(f"from workers.conformance import Forks\n{make}")
 
     def do(self, worker: int, statement: str) -> None:
-        self.asks[worker](f"worker.do({statement!r})")
+        self.program.ask(f"cast.do({worker}, {statement!r})")
+
+    def get(self, worker: int, expression: str) -> Any:
+        """What an expression gives in that worker, a literal."""
+        return self.program.ask(f"cast.get({worker}, {expression!r})")
+
+    def end(self, worker: int, how: str) -> None:
+        self.program.ask(f"cast.end({worker}, {how!r})")
+
+    def page(self, worker: int, names: tuple[str, ...] | None, openmetrics: bool) -> str:
+        page: str = self.program.ask(f"cast.page({worker}, {names!r}, {openmetrics!r})")
+        return page
+
+
+class InPrograms:
+    """Each worker a program of its own; they share nothing but a place."""
+
+    def __init__(self, puppet: Callable[..., Puppet], created: bool, place: Path) -> None:
+        make = f"from workers.conformance import Worker\nworker = Worker({created})"
+        self.programs = [puppet(make, PYROMETER_ARENA=str(place)) for _ in range(WORKERS)]
+
+    def do(self, worker: int, statement: str) -> None:
+        self.programs[worker].ask(f"worker.do({statement!r})")
 
     def end(self, worker: int, how: str) -> None:
         if how == KILLED:
-            os.kill(self.pids[worker], signal.SIGKILL)
-        self.ends[worker]()
+            self.programs[worker].process.kill()
+        self.programs[worker].end()
 
     def page(self, worker: int, names: tuple[str, ...] | None, openmetrics: bool) -> str:
-        page: str = self.asks[worker](f"worker.page({names!r}, {openmetrics!r})")
+        page: str = self.programs[worker].ask(f"worker.page({names!r}, {openmetrics!r})")
         return page
 
 
 def play(scenario: Scenario, cast: Cast) -> None:
-    """Do every step."""
+    """Do every step, and check the pages of every worker that runs at the end. AssertionError where one is wrong."""
     for worker, statement in scenario.steps():
         if statement in (EXITS, KILLED):
             cast.end(worker, statement)
         else:
             cast.do(worker, statement)
-
-
-def differences(scenario: Scenario, pages: list[tuple[str, str]]) -> str:
-    """What is wrong with the pages (text, OpenMetrics) of the workers at the end; nothing where all is right."""
-    wrong = []
-    for number, (text, openmetrics) in enumerate(pages):
-        for page, expected in ((text, scenario.text), (openmetrics, scenario.openmetrics)):
-            if normal(page) != expected.strip():
-                wrong.append(f"page {number} is\n{normal(page)}\nexpected\n{expected.strip()}\n")
-        for page, first in zip((text, openmetrics), pages[0]):
-            if blocks(page) != blocks(first):  # times included
-                wrong.append(f"page {number} is\n{page}\npage 0\n{first}\n")
-    return "\n".join(wrong)
+    for openmetrics in (False, True):
+        pages = {worker: cast.page(worker, scenario.names, openmetrics) for worker in scenario.remaining()}
+        for worker, page in pages.items():
+            found, expected = normal(page).splitlines(), scenario.expected(openmetrics).splitlines()
+            differences = difflib.unified_diff(expected, found, "expected", f"worker {worker}", n=99, lineterm="")
+            assert found == expected, "\n".join(["", *differences])
+        assert len({tuple(blocks(page)) for page in pages.values()}) == 1, pages  # times included
 
 
 def blocks(page: str) -> list[str]:
@@ -229,4 +269,4 @@ def normal(page: str) -> str:
     """A page with its families in the order of their names, and `T` for every time."""
     text = "".join(blocks(page)) + "# EOF" * page.endswith("# EOF\n")
     text = re.sub(r"^(\w+_created(?:\{.*\})?) \d+(?:\.\d+)?$", r"\1 T", text, flags=re.MULTILINE)
-    return re.sub(r"( # \{.*\} \S+) \d+(?:\.\d+)?$", r"\1 T", text, flags=re.MULTILINE).strip()
+    return EXEMPLAR.sub(r"\1 T", text).strip()

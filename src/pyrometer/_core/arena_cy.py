@@ -115,7 +115,18 @@ class Arena:
     """
 
     if not cython.compiled:
-        __slots__ = ("definitions", "families", "held", "kept", "keeper", "named", "parked", "private", "revision", "tables")
+        __slots__ = (
+            "definitions",
+            "families",
+            "held",
+            "kept",
+            "keeper",
+            "named",
+            "parked",
+            "private",
+            "revision",
+            "tables",
+        )
 
         def __init__(self, file: int = -1, private: bool = False) -> None:
             self.held: set[int] = set()
@@ -223,6 +234,9 @@ class Arena:
 
         def __dealloc__(self):
             if self.attachment != cython.NULL:
+                if self.attachment.slot and not self.named:
+                    set_word(self.attachment.slot + AT_KNOWS, 0)
+                    set_word(self.attachment.slot + AT_PID, 0)
                 detach(self.attachment)
             if self.at and not self.named:
                 unmap(self.at, self.size)
@@ -541,7 +555,7 @@ class Arena:
             slot: cython.size_t = slot_at(self.at, number)
             family: cython.size_t
             i: cython.size_t
-            if word(slot + AT_PID) == 0 or is_alive(slot):  # another was faster
+            if word(slot + AT_PID) == 0 or (slot != self.attachment.slot and is_alive(slot)):  # another was faster
                 return
             for i in range(VALUES):
                 store(self.at + AT_DEAD + 8 * i, load(self.at + AT_DEAD + 8 * i) + load(slot + AT_VALUES + 8 * i))
@@ -552,6 +566,15 @@ class Arena:
             set_word(slot + AT_ACKED, 0)
             memset(cython.cast(cython.p_void, slot + AT_SERVING), 0, 2 * PORTS)
             set_word(slot + AT_PID, 0)
+
+        def vacate(self) -> None:
+            """Give up this process's slot: it has moved elsewhere with everything it held."""
+            if self.attachment.slot and self.lock():
+                try:
+                    self._bury(self.slot)
+                    self.attachment.slot = 0
+                finally:
+                    self.unlock()
 
         def _mark(self, family: cython.size_t, number: cython.size_t, used: cython.bint) -> None:
             """Say whether the process of a slot has a family."""
@@ -565,6 +588,15 @@ class Arena:
             """Say whether this process has a family."""
             if self.attachment.slot:
                 self._mark(family, (self.attachment.slot - self.at - layout.SLOTS) // layout.SLOT, used)
+
+        def is_used_by_all(self, family: cython.size_t) -> bool:
+            """Whether every process that is attached has a family."""
+            number: cython.size_t
+            for number in range(word(self.at + AT_SLOTS)):
+                if word(slot_at(self.at, number) + AT_PID):
+                    if not word(self.at + family + HEAD + 8 * (number // 64)) >> number % 64 & 1:
+                        return False
+            return True
 
         def is_used(self, family: cython.size_t) -> bool:
             """Whether a process has a family."""

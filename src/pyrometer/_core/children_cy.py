@@ -6,6 +6,8 @@ between processes that were forked after the series was made. The classes of `me
 
 from __future__ import annotations
 
+from time import time
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyrometer._core import _cython as cython
@@ -98,11 +100,13 @@ class GaugeBase(MetricBase):
 
     def set(self, value: object) -> None:
         """Set the value."""
-        cell: cython.size_t = self.cell
+        number: cython.double = _number(self, "set", value)
+        cell: cython.size_t = self.cell  # now and not before: a conversion may run anything
         if cell == 0:
             cell = self.cell_of()
-        number: cython.double = _number(self, "set", value)
         store(cell, number)
+        if cython.compiled and self._family.read_only:
+            store(cell + 8, time())
 
 
 @cython.cclass
@@ -113,10 +117,10 @@ class SummaryBase(MetricBase):
 
     def observe(self, amount: object) -> None:
         """Count one event of this size, which is not NaN."""
+        number: cython.double = _number(self, "observe", amount)
         cell: cython.size_t = self.cell
         if cell == 0:
             cell = self.cell_of()
-        number: cython.double = _number(self, "observe", amount)
         if number != number:
             raise ValueError(f'summary "{self._family.name}": observe() takes a number, got {amount!r}')
         add(cell, 1.0)
@@ -131,11 +135,11 @@ class HistogramBase(MetricBase):
 
     def observe(self, amount: object, exemplar: object = None) -> None:
         """Count one event of this size, which is not NaN; with `exemplar`, labels of an example of its bucket."""
-        cell: cython.size_t = self.cell
         bucket: cython.size_t
+        number: cython.double = _number(self, "observe", amount)
+        cell: cython.size_t = self.cell
         if cell == 0:
             cell = self.cell_of()
-        number: cython.double = _number(self, "observe", amount)
         if number != number:
             raise ValueError(f'histogram "{self._family.name}": observe() takes a number, got {amount!r}')
         if cython.compiled:

@@ -386,9 +386,7 @@ class Family:
                 if cell:
                     label_text = text(cell)[: text_len(cell)]
                     values = [
-                        load(cell + 8 * k)
-                        if self.kind in ("gauge", "stateset")
-                        else exchange(cell + 8 * k, 0.0)
+                        load(cell + 8 * k) if self.kind in ("gauge", "stateset") else exchange(cell + 8 * k, 0.0)
                         for k in range(1 if self.parts else self.cells)
                     ]
                     if self.kind in ("gauge", "stateset") and not self.parts:
@@ -396,7 +394,9 @@ class Family:
                             values = []
                         raise_flags(cell, HIDDEN)
                     own_notes = [(key[1], note) for key, note in notes.items() if key[0] == cell]
-                    self.waiting.append((old.children[i], label_text, flags(cell) & ESCAPED, split_of(cell), values, own_notes))
+                    self.waiting.append(
+                        (old.children[i], label_text, flags(cell) & ESCAPED, split_of(cell), values, own_notes)
+                    )
 
         def arrive(self) -> None:
             """After a move: have in the new arena what was counted in the old one."""
@@ -405,7 +405,11 @@ class Family:
             waiting, self.waiting = self.waiting, []
             for child, label_text, escaped, split, values, notes in waiting:
                 if child is None:
-                    child = type(self.kept["handle"]).__new__(type(self.kept["handle"])) if "handle" in self.kept else MetricBase.__new__(MetricBase)
+                    child = (
+                        type(self.kept["handle"]).__new__(type(self.kept["handle"]))
+                        if "handle" in self.kept
+                        else MetricBase.__new__(MetricBase)
+                    )
                     cython.cast(MetricBase, child)._family = self
                 own = child
                 self.place(own, label_text, escaped, split, False)
@@ -467,7 +471,7 @@ class Family:
         def present(self) -> list[tuple[str, ...]]:
             return [self.values(native.record(child.cell).text) for child in self.table.all()]
 
-        def remove(self, values: tuple[str, ...]) -> bool:
+        def remove(self, values: tuple[str, ...], own: bool = False) -> bool:
             if not self.labelnames:
                 return False
             child: MetricBase | None = self.table.pop(self.text(values)[0])
@@ -501,7 +505,12 @@ class Family:
     else:
 
         def place(
-            self, child: MetricBase, label_text: bytes, record_flags: uint32_t, split: cython.size_t, capped: cython.bint
+            self,
+            child: MetricBase,
+            label_text: bytes,
+            record_flags: uint32_t,
+            split: cython.size_t,
+            capped: cython.bint,
         ) -> object:
             """The child of the series with this label text, `child` where it is new; None where there may be no more.
 
@@ -589,8 +598,8 @@ class Family:
                     texts.append(text(self.table.rows[i])[: text_len(self.table.rows[i])])
             return [self.values(label_text) for label_text in texts]
 
-        def remove(self, values: tuple) -> bool:
-            """Remove one series, for all processes; whether there was one.
+        def remove(self, values: tuple, own: bool = False) -> bool:
+            """Remove one series, for all processes; whether there was one. With `own`, this process's part alone.
 
             Whoever holds its child may go on counting in it; no page shows that.
             """
@@ -605,7 +614,9 @@ class Family:
             label_text, record_flags, _ = self.text(values)
             hash = self.table.hash_of(label_text, len(label_text), record_flags & ESCAPED)
             refresh(self.arena)
-            parts: list = [each for each, part_text in self.others.items() if part_text == label_text]
+            parts: list = []
+            if not own:
+                parts = [each for each, part_text in self.others.items() if part_text == label_text]
             locked: cython.bint = self.arena.lock()
             try:
                 if locked:
@@ -636,6 +647,8 @@ class Family:
             if gone is not None and flags(cython.cast(Child, gone).cell) & PRIVATE:
                 raise_flags(cython.cast(Child, gone).cell, REMOVED)
             self._forget(cell)
+            if self.parts:
+                self.functions.pop(values, None)
             return True
 
         def hide_all(self) -> None:
@@ -807,7 +820,12 @@ class Family:
                 cell = self.table.rows[i]
                 if cell and not flags(cell) & PRIVATE:
                     own = new_private(
-                        self.cells, text(cell), text_len(cell), flags(cell) & ESCAPED, split_of(cell), load(created_at(cell))
+                        self.cells,
+                        text(cell),
+                        text_len(cell),
+                        flags(cell) & ESCAPED,
+                        split_of(cell),
+                        load(created_at(cell)),
                     )
                     if own == 0:
                         raise MemoryError
@@ -969,6 +987,8 @@ class Family:
 
     def hide(self, child: MetricBase, hidden: bool) -> None:
         """Leave a series out of pages, or show it again: its callback failed, or gave a value again."""
+        if child.cell == 0:  # of its process there is no part yet
+            return
         if hidden:
             raise_flags(child.cell, HIDDEN)
         else:

@@ -127,15 +127,15 @@ if cython.compiled:
     @cython.nogil
     @cython.exceptval(check=False)
     def detach(attachment: cython.pointer[Attachment]) -> cython.void:
-        """Give the slot back: the arena is about to be unmapped, with everything this process held of it."""
+        """Take no slot in forks any more: the arena is about to be unmapped, with all this process held of it.
+
+        The slot itself stays until somebody finds its process gone, and keeps what that has kept there.
+        """
         global _first
         link: cython.pointer[cython.pointer[Attachment]] = cython.address(_first)
         while link[0] != attachment:
             link = cython.address(link[0].next)
         link[0] = attachment.next
-        if attachment.slot:
-            set_word(attachment.slot + AT_KNOWS, 0)
-            set_word(attachment.slot + AT_PID, 0)
         free(attachment.handles)
         free(attachment)
 

@@ -89,9 +89,7 @@ class Table:
             self.kept = literals
             self.nvalues = len(literals)
             self.slots = cython.cast(cython.pointer[Slot], calloc(8, cython.sizeof(Slot)))
-            self.literals = cython.cast(
-                cython.pointer[pyro_bytes], calloc(self.nvalues + 1, cython.sizeof(pyro_bytes))
-            )
+            self.literals = cython.cast(cython.pointer[pyro_bytes], calloc(self.nvalues + 1, cython.sizeof(pyro_bytes)))
             if self.slots == cython.NULL or self.literals == cython.NULL:
                 raise MemoryError
             for i in range(self.nvalues):
@@ -401,7 +399,9 @@ if cython.compiled:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def _by_making(a: cython.pointer[cython.const[cython.void]], b: cython.pointer[cython.const[cython.void]]) -> cython.int:
+    def _by_making(
+        a: cython.pointer[cython.const[cython.void]], b: cython.pointer[cython.const[cython.void]]
+    ) -> cython.int:
         first = cython.cast(cython.pointer[Place], a)
         second = cython.cast(cython.pointer[Place], b)
         if first.made == second.made:

@@ -44,11 +44,11 @@ def at_exit(keep: Callable[[SharedArena], None]) -> None:
 
 def keep_last() -> None:
     """Keep what this process has now, for those that go on. Nothing is raised: the process is ending."""
-    if "pyrometer._arenas" not in sys.modules:
-        return  # it never asked for an arena, and now is no time to make one
+    from pyrometer._arenas import known_arena
+
     try:
-        arena = shared_arena()
-        if arena is not None:
+        arena: SharedArena | None = known_arena()
+        if arena is not None and arena.shared:  # one that was never asked for is not made now
             for keep in _keepers:
                 keep(arena)
     except Exception:
