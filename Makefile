@@ -13,6 +13,7 @@ help:
 	@echo 'make test      every test and check; the last line has the totals'
 	@echo 'make test-all  the same, and the wheel under every other Python found'
 	@echo 'make bench     speed and memory, side by side with other libraries   ARGS=--help tells more'
+	@echo 'make soak      kill and reload servers under load and compare what was counted with what was answered   MINUTES=5'
 	@echo 'make lint      style, types and the order of the floors'
 	@echo 'make docs      the documentation, into docs/_build/html'
 	@echo 'make nogil     the core on a free-threaded Python 3.13, which is built first (about four minutes, once)'
@@ -34,6 +35,10 @@ test-all: venv
 
 bench: venv
 	@$(RUN) -m bench $(ARGS)
+
+.PHONY: soak
+soak: venv
+	@$(RUN) -m tools.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 lint: venv
 	@$(RUN) -m tools.check lint

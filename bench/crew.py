@@ -99,6 +99,12 @@ class Crew:
             process.tell(action, *arguments)
         return [process.answer() for process in self.processes]
 
+    def check(self, expected: float) -> None:
+        """Raises RuntimeError unless a page says that they have counted so much."""
+        counted = self.processes[0].ask("counted")
+        if counted != expected:
+            raise RuntimeError(f"the page of {self.library}'s processes counts {counted:g}, expected {expected:g}")
+
     def files(self) -> int:
         """Bytes that the files have where the processes meet, holes not counted."""
         return sum(path.stat().st_blocks * 512 for path in Path(self._directory.name).iterdir())

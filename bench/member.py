@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +102,15 @@ class Member:
         for name in names:
             self._counter.remove(name)
 
-    def resident(self) -> int:
-        """Bytes of this process that are in memory now, what it shares with others included."""
+    def private(self) -> int:
+        """Bytes in memory now that are of this process alone; files that it shares with others are not in it."""
         gc.collect()
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        pages = Path("/proc/self/statm").read_text().split()
+        return (int(pages[1]) - int(pages[2])) * resource.getpagesize()
 
 
 def _main(name: str, registry: str) -> None:
+    warnings.simplefilter("ignore")  # prometheus_client says what it cannot do with several processes
     library = load(name)
     if isinstance(library, str):
         raise SystemExit(library)

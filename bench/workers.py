@@ -55,7 +55,7 @@ def scrape(bench: Bench) -> None:
                 for name in crews.names if registry == "named" else ["pyrometer"]:
                     crew = crews.add(name, size, registry=registry)
                     crew.all("fill", counters, histograms)
-                    _complete(crew, size * counters)
+                    crew.check(size * counters)
                     contenders[key, name] = crew.scrape()
         bench.results.update(interleave(contenders, bench.sizes.page_rounds, bench.sizes.page_seconds))
 
@@ -73,10 +73,10 @@ def dead(bench: Bench) -> None:
             live, left = crews.add(name, LIVE), crews.add(name, LIVE)
             for crew in (live, left):
                 crew.all("serve", ROUTES)
-                _complete(crew, LIVE * ROUTES)
+                crew.check(LIVE * ROUTES)
             bench.results["live_files", name] = Measurement((left.files() / _MEGABYTE,), "MB")
             left.processes[0].ask("employ", numbers[name], ROUTES)
-            _complete(left, (LIVE + numbers[name]) * ROUTES)
+            left.check((LIVE + numbers[name]) * ROUTES)
             contenders["live", name] = live.scrape()
             contenders["dead", name] = left.scrape()
             note = f"of {numbers[name]:,}" if numbers[name] != numbers["pyrometer"] else ""
@@ -92,38 +92,30 @@ def churn(bench: Bench) -> None:
     numbers = {"pyrometer": bench.sizes.churned, "prometheus_client": bench.sizes.churned_reference}
     bench.titles["churn_before"] = "memory of three processes and their files"
     bench.titles["churn_after"] = f"the same after {numbers['pyrometer']:,} series were made and removed"
+    bench.titles["churn_grown"] = "the difference"
     with _Crews(bench) as crews:
         for name in crews.names:
             crew = crews.add(name, 3)
             crew.all("serve", ROUTES)
-            busy, _, stopped = crew.processes
+            busy, idle, stopped = crew.processes
             busy.ask("churn", 1_000)
-            before, files_before = _memory(crew), crew.files()
+            busy.ask("scrape")
+            before = [crew.files(), *crew.all("private")]
             os.kill(stopped.pid, signal.SIGSTOP)
             try:
                 busy.ask("churn", numbers[name])
+                busy.ask("scrape")
+                after = [crew.files(), busy.ask("private"), idle.ask("private")]
             finally:
                 os.kill(stopped.pid, signal.SIGCONT)
-            after, files = _memory(crew), crew.files()
+            after.append(stopped.ask("private"))
             note = f"of {numbers[name]:,}" if numbers[name] != numbers["pyrometer"] else ""
-            bench.results["churn_before", name] = Measurement((sum(before),), "MB")
-            bench.results["churn_after", name] = Measurement((sum(after),), "MB", note=note)
-            grown = ", ".join(f"{a:.1f} -> {b:.1f}" for a, b in zip(before[1:], after[1:], strict=True))
-            bench.notes.append(
-                f"series made and removed, {name}, MB: files {files_before / _MEGABYTE:.2f} -> {files / _MEGABYTE:.2f}, "
-                f"resident (busy, idle, stopped) {grown}"
-            )
-
-
-def _memory(crew: Crew) -> list[float]:
-    """Megabytes of the files and of each process."""
-    return [each / _MEGABYTE for each in (crew.files(), *crew.all("resident"))]
-
-
-def _complete(crew: Crew, expected: float) -> None:
-    counted = crew.processes[0].ask("counted")
-    if counted != expected:
-        raise RuntimeError(f"the page of {crew.library}'s processes counts {counted:,.0f}, expected {expected:,.0f}")
+            for row, size in (("before", sum(before)), ("after", sum(after)), ("grown", sum(after) - sum(before))):
+                taken = Measurement((size / _MEGABYTE,), "MB", note="" if row == "before" else note)
+                bench.results[f"churn_{row}", name] = taken
+            parts = zip(("files", "busy", "idle", "stopped"), before, after, strict=True)
+            grown = ", ".join(f"{part} {a / _MEGABYTE:.2f} -> {b / _MEGABYTE:.2f}" for part, a, b in parts)
+            bench.notes.append(f"series made and removed, {name}, MB: {grown}")
 
 
 class _Crews(ExitStack):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.crew import Crew
 from bench.libraries import Library, load
 from bench.lock import Ticker, recurring
 from bench.measure import Contender, Measurement, interleave, statement
@@ -18,6 +19,7 @@ from bench.reference import reference
 from bench.table import cell, markdown
 from bench.targets import TARGETS, Key, Target
 from bench.threads import Hammered
+from pyrometer._core import COMPILED
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -178,6 +180,72 @@ def test_recurring_gap_outweighs_accidents() -> None:
     """A gap that only some scrapes have is the machine's; the larger one of first and later scrapes counts."""
     assert recurring([2.0], [1.0, 1.0, 9.0, 1.0]) == 2.0
     assert recurring([2.0, 2.0, 30.0], [6.0, 6.0, 7.0]) == 6.0
+
+
+@pytest.mark.parametrize("name", ["pyrometer", "prometheus_client"])
+def test_crew_counts_together(name: str) -> None:
+    """What several processes count, those that have ended included, is on the page of each; files lie between them."""
+    sharing = COMPILED or name != "pyrometer"
+    with Crew(name, 2) as crew:
+        crew.all("fill", 10, 2)
+        assert crew.all("counted") == [20 if sharing else 10] * 2
+        crew.processes[0].ask("employ", 4, 5)
+        assert crew.processes[0].ask("counted") == (40 if sharing else 10)
+        assert (crew.files() > 0) == sharing
+        assert crew.scrape().run(2) > 0
+
+
+def test_crew_that_is_apart_does_not_pass_for_one_that_shares() -> None:
+    """Processes that count each for itself are told from those that count together before anything is measured."""
+    with Crew("pyrometer", 2, together=False) as crew:
+        crew.all("fill", 10, 2)
+        assert crew.all("counted") == [10, 10]
+        assert crew.files() == 0
+        with pytest.raises(RuntimeError, match="counts 10, expected 20"):
+            crew.check(20)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_crew_executes_as_often_as_asked(at_once: bool) -> None:
+    """A statement runs as often as it is told, in the first process or in all, each in a series of its own."""
+    with Crew("pyrometer", 2, together=False) as crew:
+        contender = crew.counting("c.inc()", at_once=at_once)
+        assert contender.run(30) > 0
+        assert contender.loop is not None and contender.loop(30) > 0
+        assert crew.all("counted") == [30, 30 if at_once else 0]
+
+
+def test_crew_makes_and_removes_series() -> None:
+    """Series that are made and removed have been counted in, and leave the page."""
+    with Crew("pyrometer", 1) as crew:
+        crew.all("fill", 3, 0)
+        crew.all("churn", 100)
+        crew.check(3)
+        assert crew.processes[0].ask("private") > 1_000_000
+
+
+def test_process_that_dies_is_missed() -> None:
+    """A process of a crew that ended is an error, not an answer."""
+    with Crew("pyrometer", 1) as crew, pytest.raises(RuntimeError, match="ended: status 1"):
+        crew.all("no such action")
+
+
+def test_sections_of_several_processes(tmp_path: Path) -> None:
+    """Sections about workers fill their rows for both libraries, and their targets are measured."""
+    report = tmp_path / "report.json"
+    command = [sys.executable, "-m", "bench", "--quick", "--here", "--json", str(report)]
+    command += ["--only", "workers_dead", "--only", "workers_churn"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    if not COMPILED:  # nothing is shared, and nothing measured that claims to be
+        assert done.returncode == 1 and "expected" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    document = json.loads(report.read_text())
+    measured = {(entry["row"], entry["contender"]) for entry in document["measurements"]}
+    for row in ("live", "dead", "live_files", "dead_files", "churn_before", "churn_after", "churn_grown"):
+        assert {(row, "pyrometer"), (row, "prometheus_client")} <= measured
+    assert len(document["targets"]) == 3
+    assert all(target["measured"] is not None for target in document["targets"])
 
 
 def test_command_measures_and_prints(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def known_arena() -> Arena | None:
 
 
 def replace_arena(directory: str) -> tuple[Arena, Arena | None]:
-    """Take the arena in this directory from now on; returns it and the one before. OSError says why it cannot be had."""
+    """Take the arena in this directory from now on; returns it and the one before. OSError where it cannot be had."""
     from pyrometer._place import explicit_place
     from pyrometer._program import has_joined
 
@@ -81,7 +81,7 @@ def _find() -> Arena:
 def _open(place: Place) -> Arena:
     """The arena at a place, this process attached to it."""
     from pyrometer._arena_file import unlock
-    from pyrometer._core.arena_cy import prepare
+    from pyrometer._core.header_cy import prepare
     from pyrometer._place import open_at
     from pyrometer._program import boot, program, publish
 

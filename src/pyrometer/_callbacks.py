@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from pyrometer._core.children_cy import GaugeBase
-from pyrometer._core.series_cy import OVERFLOW, MetricBase
+from pyrometer._core.metric_cy import MetricBase
+from pyrometer._core.series_cy import OVERFLOW
 from pyrometer._core.text_cy import text_of
 from pyrometer._flight import Flight
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pyrometer._core.family_cy import Family
 from pyrometer._core.layout import RECORD_HIDDEN, fields, packed
 from pyrometer._core.news import refresh
-from pyrometer._core.series_cy import Family
 from pyrometer._kinds import lines_of
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pyrometer._core.arena_cy import Arena
 
 REGISTRY, KIND, NAME, DOCUMENTATION, UNIT, LABELS, DETAIL, ROLE = range(8)
-"""The fields of a family's record: names of registry, kind and family, help, unit, labels, what else defines it (buckets,
-states, mode) and what it is for, where that is not to be a family of pages."""
+"""The fields of a family's record: names of registry, kind and family, help, unit, labels, what else defines it
+(buckets, states, mode) and what it is for, where that is not to be a family of pages."""
 
 
 def enroll(family: Family, registry: str, detail: tuple[str, ...], role: str = "") -> None:

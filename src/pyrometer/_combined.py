@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pyrometer._core.series_cy import Family
+from pyrometer._core.family_cy import Family
+from pyrometer._core.parts_cy import bury_parts, each_part
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._exemplars import labels_of_note
 from pyrometer._snapshots import metric_of
@@ -51,8 +52,8 @@ def _texts(family: Family) -> Metric:
 def _parts(family: Family) -> Metric:
     """A gauge with a multiprocess_mode, as `prometheus_client` combines processes; "live" counts those that live."""
     metric = _empty(family)
-    family.bury_parts()
-    parts: list[Part] = family.each_part()
+    bury_parts(family)
+    parts: list[Part] = each_part(family)
     mode = family.mode.removeprefix("live")
     if mode != family.mode:
         parts = [part for part in parts if part[2]]
@@ -81,9 +82,9 @@ def _combined(mode: str, parts: list[Part]) -> float:
 
 
 def _with_progress(metric: Metric, family: Family, inside: Family) -> Metric:
-    inside.bury_parts()
+    bury_parts(inside)
     extra: dict[tuple[str, ...], float] = {}
-    for values, _, lives, value, _ in inside.each_part():
+    for values, _, lives, value, _ in each_part(inside):
         if lives:
             extra[values] = extra.get(values, 0.0) + value
     metric.samples = [

@@ -7,15 +7,15 @@ order of lines is that of `prometheus_client`, and suffixes are those of OpenMet
 
 from __future__ import annotations
 
+from pyrometer._core.metric_cy import MetricBase
 from pyrometer._core.render_cy import BUCKET, COUNT, CREATED, STATE, VALUE, number
-from pyrometer._core.series_cy import MetricBase
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from pyrometer._core.series_cy import Family
+    from pyrometer._core.family_cy import Family
 
     Line: TypeAlias = tuple[str, str | None, int, int]
 

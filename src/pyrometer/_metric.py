@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABCMeta
 
 from pyrometer._core.arena_cy import Arena
-from pyrometer._core.series_cy import Family, MetricBase, count_of, own_methods
+from pyrometer._core.family_cy import Family
+from pyrometer._core.metric_cy import MetricBase, count_of, own_methods
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._core.text_cy import text_of
 from pyrometer._kinds import family_of, lines_of
@@ -92,6 +93,11 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
             family.kept["detail"] = tuple(map(repr, bounds)) or states or ((mode,) if mode else ())
             return family
 
+        def alone() -> Family:
+            family = family_in(_loose_arena())
+            family.enroll_alone()
+            return family
+
         observable = not definition.labelnames
         if isinstance(registry, CollectorRegistry):
             with registry._lock:
@@ -104,10 +110,10 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
                 self._attach(family, observable)
                 registry.register(self)
         elif registry is None:
-            self._attach(family_in(_loose_arena()), observable)
+            self._attach(alone(), observable)
         elif hasattr(registry, "register") and not isinstance(registry, type):
             # A registry of another library: our metrics are collectors to it.
-            self._attach(family_in(_loose_arena()), observable)
+            self._attach(alone(), observable)
             registry.register(self)
         else:
             raise TypeError(

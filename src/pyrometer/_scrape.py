@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from typing import Any, TypeAlias
 
-    from pyrometer._core.series_cy import Family
+    from pyrometer._core.family_cy import Family
     from pyrometer._flight import Flight, Run
     from pyrometer._samples import Sample
     from pyrometer.families import Metric

@@ -23,9 +23,9 @@ from __future__ import annotations
 import time
 
 from pyrometer._catalogue import enroll_within
-from pyrometer._core.children_cy import CounterBase, GaugeBase, HistogramBase, SummaryBase
 from pyrometer._combined import IN_PROGRESS
 from pyrometer._core import COMPILED
+from pyrometer._core.children_cy import CounterBase, GaugeBase, HistogramBase, SummaryBase
 from pyrometer._definition import Definition
 from pyrometer._exemplars import labels_as_note
 from pyrometer._metric import MetricWrapperBase
@@ -38,8 +38,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Literal, TypeAlias
-
-    from pyrometer.families import Metric
 
     MultiprocessMode: TypeAlias = Literal[
         "all", "liveall", "min", "livemin", "max", "livemax", "sum", "livesum", "mostrecent", "livemostrecent"

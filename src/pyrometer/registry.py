@@ -12,9 +12,10 @@ from pyrometer._catalogue import adopted, enroll, strangers
 from pyrometer._core import COMPILED
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.children_cy import CounterBase
+from pyrometer._core.family_cy import Family
 from pyrometer._core.lock import ForkSafeLock
+from pyrometer._core.metric_cy import MetricBase
 from pyrometer._core.news import refresh
-from pyrometer._core.series_cy import Family, MetricBase
 from pyrometer._kinds import COUNTER_LINES, cells_of, family_of, series_names
 from pyrometer._names import UNDERSCORES, checked_labels, escape_metric_name
 from pyrometer._policy import Policy
@@ -134,9 +135,9 @@ class CollectorRegistry:
 
     def _take_in(self, family: Family) -> None:
         """A metric of no registry, or one that left this one, is registered: its series are those of the registry."""
-        if family.arena is self._arena and family.offset:
+        if family.arena is self._arena:
             family.reinstate()
-        elif not family.offset:
+        else:
             family.move(self._arena)
             self._enroll(family)
             family.arrive()
@@ -197,6 +198,7 @@ class CollectorRegistry:
         arena = self._arena
         resume()
         arena.processes()
+        arena.tidy()
         for _ in range(3):
             unknown = list(strangers(arena, self.name))
             for offset, record in unknown:

@@ -24,7 +24,8 @@ from pyrometer._core.children_cy import CounterBase, GaugeBase, HistogramBase, S
 from pyrometer._core.layout import HEAD, packed
 from pyrometer._core.news import refresh
 from pyrometer._core.render_cy import BUCKET, COUNT, CREATED, STATE, VALUE, Page
-from pyrometer._core.series_cy import Family, MetricBase
+from pyrometer._core.family_cy import Family
+from pyrometer._core.metric_cy import MetricBase
 from pyrometer._core.snapshot_cy import Snapshot, read_cell
 
 __all__ = ["BUCKET", "COMPILED", "COUNT", "CREATED", "STATE", "VALUE", "Arena", "CounterBase", "Family", "GaugeBase"]
@@ -97,6 +98,27 @@ def counted(metric: MetricBase) -> dict[tuple[str, ...], float]:
     family = metric._family
     refresh(family.arena)
     return {family.values(text): read_cell(cell) for cell, text, _ in Snapshot(family).records()}
+
+
+def cells(metric: CounterBase) -> dict[tuple[str, ...], int]:
+    """The addresses of the cells of all series that a page would show."""
+    family = metric._family
+    refresh(family.arena)
+    return {family.values(text): cell for cell, text, _ in Snapshot(family).records()}
+
+
+def makings(metric: CounterBase) -> list[int]:
+    """The numbers of the events by which the series were made, in the order of a page."""
+    arena: Any = metric._family.arena
+    return [arena.record(cell - HEAD - arena.at)[2] for cell in cells(metric).values()]
+
+
+def check_apart(metric: CounterBase) -> None:
+    """No series is there twice, no two share a cell, and they are in the order of their making."""
+    records = Snapshot(metric._family).records()
+    assert len(records) == len({text for _, text, _ in records}) == len({cell for cell, _, _ in records})
+    made = makings(metric)
+    assert made == sorted(set(made))
 
 
 def page_of(metric: MetricBase, *, go: bool = False) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from core.engine import Arena, Forked, Gate, child, counter, forked, prepare, run
+from core.engine import Arena, Forked, Gate, child, counter, forked, prepare, remade, run
 
 from pyrometer._core import layout
 
@@ -103,6 +103,23 @@ for _ in range(4):
     print(arena.attached(), end=" ")
 """
     assert run(code) == "1 1 1 1 "
+
+
+def test_who_forks_for_ever() -> None:
+    """A process that forks again and again, more often than once a second, uses again what is removed all the same."""
+    metric = counter("l")
+    seen: set[int] = set()
+    deadline = time.monotonic() + 4
+    forks = again = 0
+    while time.monotonic() < deadline and not again:
+        Forked(lambda: None).join()
+        forks += 1
+        due = time.monotonic() + 0.3
+        while time.monotonic() < due:
+            address = remade(metric, "a")
+            again += address in seen
+            seen.add(address)
+    assert again, f"nothing was used again over {forks} forks"
 
 
 def test_newborn_is_not_taken_for_dead() -> None:

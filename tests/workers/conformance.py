@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.connection import Pipe as make_pipe
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pyrometer
@@ -270,3 +271,54 @@ def normal(page: str) -> str:
     text = "".join(blocks(page)) + "# EOF" * page.endswith("# EOF\n")
     text = re.sub(r"^(\w+_created(?:\{.*\})?) \d+(?:\.\d+)?$", r"\1 T", text, flags=re.MULTILINE)
     return EXEMPLAR.sub(r"\1 T", text).strip()
+
+
+DEFINITIONS = {
+    "hits": "Counter('hits', 'Hits', ['of'])",
+    "plain": "Counter('plain', 'Plain')",
+    "capped": "Counter('capped', 'Capped', ['of'], max_series=3)",
+    "level": "Gauge('level', 'Level', ['of'])",
+    "took": "Histogram('took', 'Took', ['of'], buckets=[1, 2])",
+    "size": "Summary('size', 'Size', ['of'])",
+    "build": "Info('build', 'Build', ['of'])",
+    "task": "Enum('task', 'Task', ['of'], states=['a', 'b', 'c'])",
+}
+
+
+def random_script(seed: int, length: int = 80) -> str:
+    """A script of any steps: each worker defines what it needs when it needs it, counts, holds children, removes."""
+    random = Random(seed)
+    defined: list[set[str]] = [set() for _ in range(WORKERS)]
+    held: list[dict[str, str]] = [{} for _ in range(WORKERS)]
+    lines = []
+    for number in range(length):
+        worker, metric = random.randrange(WORKERS), random.choice(list(DEFINITIONS))
+        if metric not in defined[worker]:
+            defined[worker].add(metric)
+            lines.append(f"{worker} {metric} = {DEFINITIONS[metric]}")
+        value = random.choice(["a", "b", 'say "hi"', "two\nlines", "\u00fc"])
+        child = metric if metric == "plain" else f"{metric}.labels({value!r})"
+        chance = random.random()
+        if chance < 0.15 and metric != "plain":
+            lines.append(f"{worker} {metric}." + (f"remove({value!r})" if chance < 0.1 else "clear()"))
+        elif chance < 0.2:
+            lines.append(f"{worker} scrape()")
+        elif chance < 0.3:
+            held[worker][f"held{number}"] = metric
+            lines.append(f"{worker} held{number} = {child}")
+        else:
+            if chance < 0.5 and held[worker]:
+                child, metric = random.choice(list(held[worker].items()))
+            lines.append(f"{worker} {child}.{_change(metric, number, random)}")
+    return "\n".join(lines)
+
+
+def _change(metric: str, number: int, random: Random) -> str:
+    exemplar = f", exemplar={{'step': '{number}'}}" if random.random() < 0.3 else ""
+    return {
+        "level": random.choice([f"set({number})", f"inc({number})"]),
+        "took": f"observe({random.randrange(4)}{exemplar})",
+        "size": f"observe({random.randrange(4)})",
+        "build": f"info({{'step': '{number}', 'text': '{'x' * random.randrange(200)}'}})",
+        "task": f"state({random.choice('abc')!r})",
+    }.get(metric, f"inc({random.randrange(5)}{exemplar})")

@@ -45,7 +45,8 @@ def page(made=[]):
     if not made:
         made.append(pyrometer.make_wsgi_app())
     statuses = []
-    body = b"".join(made[0]({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda status, headers: statuses.append(status)))
+    asked = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
+    body = b"".join(made[0](asked, lambda status, headers: statuses.append(status)))
     assert statuses == ["200 OK"], statuses
     return body.decode()
 
@@ -193,10 +194,11 @@ class Program:
     def end(self) -> int:
         """Let it end by itself; its exit status. Raises AssertionError where it crashes or does not end."""
         assert self.process.stdin is not None and self.process.stdout is not None
+        if self.process.stdout.closed:
+            return self.process.wait()
         try:
             self.process.stdin.close()
-            while os.read(self.process.stdout.fileno(), 1 << 16):
-                pass  # where it has gone on in another process that one ends too
+            self._wait_for_end()
             status = self.process.wait(DEADLINE)
         finally:
             self.process.stdout.close()
@@ -205,26 +207,30 @@ class Program:
         assert -status not in CRASHES and status - 128 not in CRASHES, f"status {status}\n{self.stderr[-4000:]}"
         return status
 
+    def _wait_for_end(self) -> None:
+        """Wait until nobody has its output any more: where it has gone on in another process that one ends too."""
+        assert self.process.stdout is not None
+        until = time.monotonic() + DEADLINE
+        while select.select([self.process.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
+            if not os.read(self.process.stdout.fileno(), 1 << 16):
+                return
+        raise AssertionError(f"it does not end in {DEADLINE:g} s\n{self.stderr[-4000:]}")
+
     def __enter__(self) -> Program:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is None:
-            self.end()
-        else:
-            _kill_group(self.process.pid)
-            self.process.wait()
-            for pipe in (self.process.stdin, self.process.stdout):
-                assert pipe is not None
-                pipe.close()
+        if self.process.poll() is None:
+            _kill_group(self.process.pid, signal.SIGCONT)  # a test that failed may have left it stopped
+        self.end()
 
 
-def _kill_group(leader: int) -> None:
-    """Kill all that a process started."""
+def _kill_group(leader: int, number: int = signal.SIGKILL) -> None:
+    """Send a signal to a process and all that it started, by default one that ends them."""
     try:
-        os.killpg(leader, signal.SIGKILL)
+        os.killpg(leader, number)
     except ProcessLookupError:
         pass
 

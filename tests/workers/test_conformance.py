@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from workers.conformance import InForks, InPrograms, OneProcess, Scenario, play
+from workers.conformance import InForks, InPrograms, OneProcess, Scenario, normal, play, random_script
 from workers.puppets import Puppet
 
 SCENARIOS = [
@@ -484,3 +484,16 @@ def test_in_forks(scenario: Scenario, puppet: Callable[..., Puppet]) -> None:
 def test_in_programs(scenario: Scenario, puppet: Callable[..., Puppet], tmp_path: Path) -> None:
     """Three programs that share nothing but PYROMETER_ARENA have that page, each of them, and all three the same."""
     play(scenario, InPrograms(puppet, scenario.created, tmp_path / "arena"))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_steps(seed: int, puppet: Callable[..., Puppet]) -> None:
+    """Whatever three forks do in turn, each of them has the page that one process has when it does all of that."""
+    script = random_script(seed)
+    alone, forks = OneProcess(False), InForks(puppet, False)
+    for worker, statement in Scenario("any", script, "").steps():
+        alone.do(worker, statement)
+        forks.do(worker, statement)
+    for openmetrics in (False, True):
+        expected = normal(alone.page(0, None, openmetrics))
+        assert [normal(forks.page(worker, None, openmetrics)) for worker in range(3)] == [expected] * 3, script

@@ -371,3 +371,86 @@ def test_in_forks(scenario: Scenario, puppet: Callable[..., Puppet]) -> None:
 def test_in_programs(scenario: Scenario, puppet: Callable[..., Puppet], tmp_path: Path) -> None:
     """Three programs that share nothing but PYROMETER_ARENA have that page, each of them, and all three the same."""
     play(scenario, InPrograms(puppet, scenario.created, tmp_path / "arena"))
+
+
+def test_unregistered_by_one_of_two(puppet: Callable[..., Puppet]) -> None:
+    """A family is on every page while a worker has it registered; when the last has taken it out, on none, and what it
+    counted is gone: who defines it again begins anew."""
+    workers = InForks(puppet, False)
+    for worker in (0, 1):
+        workers.do(worker, "hits = Counter('hits', 'Hits')")
+        workers.do(worker, "hits.inc()")
+    workers.do(0, "registry.unregister(hits)")
+    for worker in range(3):
+        assert "hits_total 2\n" in workers.page(worker, None, False)
+    workers.do(0, "hits.inc()")  # it counts on, like a series that was removed
+    workers.do(1, "registry.unregister(hits)")
+    for worker in range(3):
+        assert workers.page(worker, None, False) == ""
+    workers.do(2, "hits = Counter('hits', 'Hits')")
+    workers.do(2, "hits.inc()")
+    for worker in range(3):
+        assert "hits_total 1\n" in workers.page(worker, None, False)
+
+
+def test_a_page_restricted_to_what_others_have(puppet: Callable[..., Puppet]) -> None:
+    """A page that was asked for some names has the series of these names alone, of families of other workers too."""
+    workers = InForks(puppet, True)
+    workers.do(0, "hits = Counter('hits', 'Hits')")
+    workers.do(0, "build = Info('build', 'What runs')")
+    workers.do(0, "build.info({'v': '1'})")
+    workers.do(0, "took = Histogram('took', 'Durations', buckets=[1])")
+    for worker in range(3):
+        page = workers.page(worker, ("hits_total", "took_count", "build_info", "nothing"), False)
+        assert [line for line in page.splitlines() if line[0] != "#"] == [
+            "hits_total 0",
+            'build_info{v="1"} 1',
+            "took_count 0",
+        ]
+
+
+def test_a_callback_of_all_runs_in_the_one_that_answers(puppet: Callable[..., Puppet]) -> None:
+    """Where several workers have a function for a value, the page has what the one that answers gets from its own."""
+    workers = InForks(puppet, False)
+    for worker in (0, 1):
+        workers.do(worker, "level = Gauge('level', 'Level')")
+        workers.do(worker, f"level.set_function(lambda: {worker + 10})")
+    assert "level 10\n" in workers.page(0, None, False)
+    assert "level 10\n" in workers.page(2, None, False)
+    assert "level 11\n" in workers.page(1, None, False)
+    assert "level 11\n" in workers.page(2, None, False)
+
+
+def test_a_failing_callback_hides_its_series_from_all(puppet: Callable[..., Puppet]) -> None:
+    """When a function fails, its series are off the page of every worker, and back when it succeeds; a worker that
+    does not have the function never runs it, and never counts its failure."""
+    workers = InForks(puppet, False)
+    workers.do(0, "level, value = Gauge('level', 'Level', ['tank']), [0]")
+    workers.do(0, "level.set_function(lambda: {'a': 1 / value[0]})")
+    for _ in range(2):
+        workers.do(0, "scrape()")
+        pages = [workers.page(worker, ("level",), False) for worker in (1, 2)]
+        assert not [page for page in pages if "level{" in page]
+    workers.do(0, "value[0] = 0.5")
+    workers.do(0, "scrape()")
+    for worker in range(3):
+        page = workers.page(worker, None, False)
+        assert 'level{tank="a"} 2\n' in page
+        assert 'pyrometer_scrape_errors_total{collector="level"} 2\n' in page
+
+
+def test_a_collector_that_fails_serves_nothing_old(puppet: Callable[..., Puppet]) -> None:
+    """When a collector fails, workers that do not have it serve nothing of it either, until it succeeds again."""
+    workers = InForks(puppet, False)
+    workers.do(0, "queue = Giving(GaugeMetricFamily('queue', 'Queue', value=4))")
+    workers.do(0, "registry.register(queue)")
+    workers.do(0, "scrape()")
+    assert ["queue 4\n" in workers.page(worker, None, False) for worker in range(3)] == [True] * 3
+    workers.do(0, "queue.families = None")
+    workers.do(0, "scrape()")
+    assert ["queue 4\n" in workers.page(worker, None, False) for worker in (1, 2)] == [False] * 2
+    workers.do(0, "queue.families = [GaugeMetricFamily('queue', 'Queue', value=5)]")
+    workers.do(0, "scrape()")
+    assert ["queue 5\n" in workers.page(worker, None, False) for worker in range(3)] == [True] * 3
+    workers.do(0, "registry.unregister(queue)")
+    assert ["queue" in workers.page(worker, None, False) for worker in range(3)] == [False] * 3

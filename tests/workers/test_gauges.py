@@ -482,6 +482,8 @@ def test_refresh_that_fails(run: Run) -> None:
     program = (
         START
         + """
+import logging
+logging.disable()
 state = [5.0]
 def read():
     return 1 / state[0]

@@ -130,7 +130,7 @@ WRONG_DIRECTORIES = {
 
 @pytest.mark.parametrize("kind", WRONG_DIRECTORIES)
 def test_a_directory_of_ours_that_is_wrong(begin: Begin, tmp_path: Path, kind: str) -> None:
-    """Where another user has made the directory, or it is a link or a file, the next place serves and nobody is told."""
+    """Where another user has made the directory, or it is a link or a file, the next place serves, and all is quiet."""
     need_root()
     program = begin(
         early=f"own = '/dev/shm/pyrometer-0'; os.mkdir(own, 0o700); {WRONG_DIRECTORIES[kind]}",
@@ -231,10 +231,14 @@ def test_a_file_destroyed_while_processes_count(begin: Begin, place: Path, destr
     several = [begin(COUNTING, PYROMETER_ARENA=str(place.parent)) for _ in range(2)]
     assert [each.ask("views.labels('p').inc(1000) or total()") for each in several] == [1000, 2000]
     several[0].ask("start()")
-    several[0].ask("[time.sleep(0.001) for _ in itertools.takewhile(lambda _: counted[0] < 500, itertools.count())] and 0")
+    several[0].ask(
+        "[time.sleep(0.001) for _ in itertools.takewhile(lambda _: counted[0] < 500, itertools.count())] and 0"
+    )
     DESTROYED[destroy](place)
     several[0].ask("counted.__setitem__(0, 0)")
-    several[0].ask("[time.sleep(0.001) for _ in itertools.takewhile(lambda _: counted[0] < 500, itertools.count())] and 0")
+    several[0].ask(
+        "[time.sleep(0.001) for _ in itertools.takewhile(lambda _: counted[0] < 500, itertools.count())] and 0"
+    )
     assert several[0].ask("stop()") == []
     for each in several:
         each.ask("total()")

@@ -1,13 +1,9 @@
 from libc.stdint cimport uint32_t
-from pyrometer._core.slots_cy cimport Attachment
+from pyrometer._core.attached_cy cimport Attached
+from pyrometer._core.table_cy cimport Table
 
 
-cdef class Arena:
-    cdef readonly size_t at
-    cdef readonly size_t size
-    cdef readonly bint named
-    cdef readonly bint private
-    cdef Attachment* attachment
+cdef class Arena(Attached):
     cdef size_t known
     cdef bint stale
     cdef bint reading
@@ -15,7 +11,6 @@ cdef class Arena:
     cdef size_t[2] readers
     cdef size_t[2] floors
     cdef int current
-    cdef double blocked_until
     cdef readonly dict tables
     cdef readonly dict families
     cdef readonly dict definitions
@@ -30,16 +25,14 @@ cdef class Arena:
     cdef public long revision
     cdef bint is_current(self) noexcept
     cdef bint has_news(self) noexcept
-    cdef bint lock(self)
-    cdef void unlock(self) noexcept
     cdef int catch_up(self) except -1
-    cdef size_t make(self, uint32_t record_flags, size_t family, size_t cells, const char* label_text, size_t length, size_t split, double created) noexcept
+    cdef size_t make(self, uint32_t record_flags, size_t family, size_t cells, const char* label_text, size_t length, size_t split, double created, double* values=*) noexcept
     cdef void remove(self, size_t cell) noexcept
     cdef size_t enter(self) noexcept
     cdef void leave(self, size_t entered) noexcept
-    cdef size_t secret(self) noexcept
 
     cdef int _event(self, size_t event, size_t number) except -1
+    cdef Table _table_of(self, uint32_t family)
     cdef int _take(self, size_t offset) except -1
     cdef int _resync(self, size_t head) except -1
     cdef void _acknowledge(self) noexcept

@@ -1,4 +1,4 @@
-from pyrometer._core.series_cy cimport MetricBase
+from pyrometer._core.metric_cy cimport MetricBase
 
 
 cdef class CounterBase(MetricBase):

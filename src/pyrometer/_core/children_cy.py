@@ -18,13 +18,13 @@ else:
         from pyrometer._core import _cython as cython
 
 if cython.compiled:
+    from cython.cimports.pyrometer._core.metric_cy import MetricBase
     from cython.cimports.pyrometer._core.native import add, bucket_of, real, store
-    from cython.cimports.pyrometer._core.series_cy import MetricBase
 else:
     from bisect import bisect_left
 
+    from pyrometer._core.metric_cy import MetricBase
     from pyrometer._core.native import add, store
-    from pyrometer._core.series_cy import MetricBase
 
 
 @cython.cfunc

@@ -30,7 +30,9 @@ if cython.compiled:
     AT_TOP = cython.declare(cython.size_t, layout.AT_TOP)
     AT_LIMBO = cython.declare(cython.size_t, layout.AT_LIMBO)
     AT_LIMBO_COUNT = cython.declare(cython.size_t, layout.AT_LIMBO_COUNT)
-    AT_LIMBO_MARK = cython.declare(cython.size_t, layout.AT_LIMBO_MARK)
+    AT_SPARE = cython.declare(cython.size_t, layout.AT_SPARE)
+    AT_HEAD = cython.declare(cython.size_t, layout.AT_HEAD)
+    RING_COUNT = cython.declare(cython.size_t, layout.RING_COUNT)
     AT_IDLE = cython.declare(cython.size_t, layout.AT_IDLE)
     AT_FILE = cython.declare(cython.size_t, layout.AT_FILE)
     AT_PARTIAL = cython.declare(cython.size_t, layout.AT_PARTIAL)
@@ -83,7 +85,7 @@ if cython.compiled:
     @cython.nogil
     @cython.exceptval(check=False)
     def allocate(at: cython.size_t, size: cython.size_t) -> cython.size_t:
-        """The offset of room for a record of at least so many bytes, whose head has its true size; 0 when it is full."""
+        """The offset of room for a record of at least so many bytes, whose head has its size; 0 when it is full."""
         index: cython.size_t = _size_class(cython.address(size))
         number: cython.size_t
         offset: cython.size_t
@@ -158,6 +160,13 @@ if cython.compiled:
         run: cython.size_t = 0
         i: cython.size_t
         limit: cython.size_t = word(at + AT_SIZE) // CHUNK
+        if word(at + AT_SPARE) >= n:
+            for i in range(FIRST, number):
+                run = run + 1 if _chunk(at, i).size == 0 else 0
+                if run == n:
+                    set_word(at + AT_SPARE, word(at + AT_SPARE) - n)
+                    return i + 1 - n
+            run = 0
         if number + n <= limit:
             if word(at + AT_FILE):
                 for i in range(number, number + n):
@@ -174,6 +183,7 @@ if cython.compiled:
         for i in range(FIRST, word(at + AT_TOP)):
             run = run + 1 if _chunk(at, i).size == 0 else 0
             if run == n:
+                set_word(at + AT_SPARE, word(at + AT_SPARE) - n)
                 return i + 1 - n
         return 0
 
@@ -202,6 +212,7 @@ if cython.compiled:
         i: cython.size_t
         for i in range(number, number + n):
             _chunk(at, i).size = 0
+        set_word(at + AT_SPARE, word(at + AT_SPARE) + n)
         give_back(at + number * CHUNK, n * CHUNK)
 
     @cython.cfunc
@@ -210,7 +221,7 @@ if cython.compiled:
     def next_record(
         at: cython.size_t, number: cython.pointer[cython.size_t], place: cython.pointer[cython.size_t]
     ) -> cython.size_t:
-        """The offsets of records one after the other, finished or not; 0 at the end. number begins as FIRST, place as 0.
+        """The offsets of records one after the other, finished or not; 0 at the end. They begin at FIRST and 0.
 
         Without the lock, chunks may change meanwhile: what is found has to be looked at twice.
         """
@@ -240,6 +251,7 @@ if cython.compiled:
         size: cython.size_t
         limbo: cython.size_t = 0
         waiting: cython.size_t = 0
+        spare: cython.size_t = 0
         owned: cython.size_t = 0  # chunks below this number belong to a long record
         chunk: cython.pointer[Chunk]
         memset(cython.cast(cython.p_void, at + AT_PARTIAL), 0, 256 * cython.sizeof(uint32_t))
@@ -247,10 +259,14 @@ if cython.compiled:
         for number in range(FIRST, end):
             chunk = _chunk(at, number)
             size = chunk.size
-            if number < owned or size == 0:
+            if number < owned:
+                continue
+            if size == 0:
+                spare += 1
                 continue
             if size == REST:
                 chunk.size = 0
+                spare += 1
                 continue
             chunk.live = 0
             chunk.free = 0
@@ -265,6 +281,8 @@ if cython.compiled:
                     continue
                 chunk.live += 1
                 if head.flags & REMOVED:
+                    if head.removed == 0:  # it was to be told of later: the next event is after all that were
+                        head.removed = word(at + AT_HEAD) + RING_COUNT + 1
                     head.link = limbo
                     limbo = offset // 8
                     waiting += 1
@@ -272,6 +290,7 @@ if cython.compiled:
                 chunk.used = 0
                 chunk.size = 0
                 chunk.free = 0
+                spare += 1
                 give_back(at + number * CHUNK, CHUNK if size <= LONG else (size + SPARE + CHUNK - 1) // CHUNK * CHUNK)
             elif size > LONG:
                 owned = number + (size + SPARE + CHUNK - 1) // CHUNK
@@ -282,4 +301,4 @@ if cython.compiled:
         set_word(at + AT_IDLE, 0)
         set_word(at + AT_LIMBO, limbo)
         set_word(at + AT_LIMBO_COUNT, waiting)
-        set_word(at + AT_LIMBO_MARK, 2 * waiting + 64)
+        set_word(at + AT_SPARE, spare)

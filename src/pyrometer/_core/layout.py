@@ -36,6 +36,7 @@ AT_TOP = 192  # chunks used so far, from the start of the arena
 AT_LIMBO = 200  # first of the removed records that some process may still hold
 AT_LIMBO_COUNT = 208
 AT_LIMBO_MARK = 216  # the count at which to look through them again
+AT_SPARE = 232  # chunks that belonged to long records and belong to none
 AT_IDLE = 224  # chunks that are empty and have kept their memory
 AT_DEAD = 256  # VALUES float64: sums over the processes that have ended
 AT_PARTIAL = 512  # 256 uint32: by size class, first of the chunks that have room
@@ -52,7 +53,8 @@ AT_ACKED = 32  # and has let go of all that were removed up to this one
 AT_SERVING = 40  # uint16 each: PORTS TCP ports on which it serves metrics by itself, 0 for none
 PORTS = 12
 AT_VALUES = 64  # VALUES float64 that it keeps for all to see
-VALUES = 24
+VALUES = 23
+AT_BORN = 248  # how many of its forks have taken slots of their own
 CPU_USER = 0
 """Which of the values: clock ticks of processor time in user mode, as last seen."""
 GC_FIRST = 1

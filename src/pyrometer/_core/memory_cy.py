@@ -63,7 +63,7 @@ if cython.compiled:
     @cython.cfunc
     @cython.exceptval(check=False)
     def map_unnamed(size: cython.pointer[cython.size_t], private: cython.bint) -> cython.size_t:
-        """The address of memory that forks share (or copy, when private), as much of size as there can be; 0 for none."""
+        """The address of memory that forks share (or copy, when private), as much as there can be; 0 for none."""
         sharing: cython.int = MAP_PRIVATE if private else MAP_SHARED
         size[0] = usable(size[0])
         while size[0] >= SMALLEST:

@@ -84,6 +84,7 @@ static inline void pyro_set_word(size_t at, size_t value) { __atomic_store_n((si
 static inline int pyro_swap_word(size_t at, size_t before, size_t after) {
     return __atomic_compare_exchange_n((size_t *)at, &before, after, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
+static inline void pyro_add_word(size_t at, size_t n) { __atomic_fetch_add((size_t *)at, n, __ATOMIC_SEQ_CST); }
 static inline double pyro_exchange(size_t cell, double value) {
     uint64_t bits;
     memcpy(&bits, &value, 8);

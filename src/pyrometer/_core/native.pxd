@@ -35,6 +35,7 @@ cdef extern from "native.h":
     size_t word "pyro_word"(size_t at) noexcept nogil
     void set_word "pyro_set_word"(size_t at, size_t value) noexcept nogil
     bint swap_word "pyro_swap_word"(size_t at, size_t before, size_t after) noexcept nogil
+    void add_word "pyro_add_word"(size_t at, size_t n) noexcept nogil
     double exchange "pyro_exchange"(size_t cell, double value) noexcept nogil
     void fence "pyro_fence"() noexcept nogil
     void fill_soon "pyro_fill_soon"(char* at, size_t size) noexcept nogil

@@ -62,8 +62,8 @@ if cython.compiled:
         """(text, value, Unix time) of a note; None for one that is being written."""
         size: cython.size_t
         check: cython.size_t
-        attempt: cython.int
-        for attempt in range(3):
+        _attempt: cython.int
+        for _attempt in range(3):
             check = word(note + CHECK_AT)
             size = head_of(note).text
             if size <= head_of(note).size - HEAD - CELLS_SIZE:

@@ -1,9 +1,9 @@
 from pyrometer._core.arena_cy cimport Arena
 from pyrometer._core.native cimport pyro_bytes
-from pyrometer._core.table_cy cimport Child, Table
+from pyrometer._core.table_cy cimport Table
 
 
-cdef class Family:
+cdef class Series:
     cdef readonly str kind
     cdef readonly str name
     cdef readonly str documentation
@@ -34,11 +34,9 @@ cdef class Family:
     cdef double* bounds
     cdef size_t nbounds
     cdef size_t forks
+    cdef int maker
+    cdef bytes overflow_text
+    cdef double* _owner(self, double* values) noexcept
     cdef Py_ssize_t nlabels
     cdef int[8] sorted_labels
     cdef bint _is_full(self) noexcept
-
-
-cdef class MetricBase(Child):
-    cdef readonly Family _family
-    cdef size_t cell_of(self) except 0

@@ -1,6 +1,7 @@
 cdef struct Attachment:
     size_t at           # the arena
     size_t slot         # address of this process's slot in it; 0 where there was none left
+    size_t forked       # how many forks of this process are to take slots of their own
     size_t knows        # what its slot says
     size_t acked
     bint private        # memory of this process alone, which a fork copies
@@ -11,11 +12,13 @@ cdef struct Attachment:
 
 
 cdef size_t fork_count() noexcept nogil
-cdef bint is_quiet() noexcept nogil
+cdef bint is_quiet(Attachment* attachment) noexcept nogil
 cdef Attachment* attach(size_t at, bint private) noexcept nogil
 cdef void detach(Attachment* attachment) noexcept nogil
 cdef bint add_handle(Attachment* attachment, size_t* handle) noexcept nogil
 cdef void drop_handle(Attachment* attachment, size_t* handle) noexcept nogil
+cdef void keep_values(size_t at, size_t slot) noexcept nogil
+cdef void free_slot(size_t slot) noexcept nogil
 cdef bint is_alive(size_t slot) noexcept nogil
 cdef size_t slot_at(size_t at, size_t number) noexcept nogil
 cdef size_t start_of(size_t pid) noexcept nogil

@@ -23,7 +23,16 @@ if cython.compiled:
     from cython.cimports.posix.stat import stat, struct_stat
     from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
     from cython.cimports.posix.unistd import close, getpid, read
-    from cython.cimports.pyrometer._core.native import fence, pthread_atfork, set_word, swap_word, word
+    from cython.cimports.pyrometer._core.native import (
+        add,
+        add_word,
+        exchange,
+        fence,
+        pthread_atfork,
+        set_word,
+        swap_word,
+        word,
+    )
     from cython.cimports.pyrometer._core.shared import make_lock
 
     from pyrometer._core import layout
@@ -39,6 +48,10 @@ if cython.compiled:
     AT_NAMESPACE = cython.declare(cython.size_t, layout.AT_NAMESPACE)
     AT_KNOWS = cython.declare(cython.size_t, layout.AT_KNOWS)
     AT_ACKED = cython.declare(cython.size_t, layout.AT_ACKED)
+    AT_SECRET = cython.declare(cython.size_t, layout.AT_SECRET)
+    AT_DEAD = cython.declare(cython.size_t, layout.AT_DEAD)
+    AT_BORN = cython.declare(cython.size_t, layout.AT_BORN)
+    VALUES = cython.declare(cython.size_t, layout.VALUES)
     AT_SERVING = cython.declare(cython.size_t, layout.AT_SERVING)
     AT_VALUES = cython.declare(cython.size_t, layout.AT_VALUES)
 
@@ -64,19 +77,29 @@ if cython.compiled:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def is_quiet() -> cython.bint:
-        """Whether this process has just forked.
+    def is_quiet(attachment: cython.pointer[Attachment]) -> cython.bint:
+        """Whether a fork of this process may not have had the time to take its slot.
 
-        Its child holds what it holds, and may not have had the time to say so: until then the parent lets go of nothing.
+        It holds what its parent held: until it has said so, the parent lets go of nothing; for a second at most, since
+        a fork may fail, or be killed at once.
         """
-        return _quiet_until > 0 and _now() < _quiet_until
+        if attachment.slot == 0 or attachment.forked == word(attachment.slot + AT_BORN):
+            return False
+        if _now() < _quiet_until:
+            return True
+        attachment.forked = word(attachment.slot + AT_BORN)
+        return False
 
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
     def _forked_parent() -> cython.void:
         global _quiet_until
+        attachment: cython.pointer[Attachment] = _first
         _quiet_until = _now() + 1.0
+        while attachment != cython.NULL:
+            attachment.forked += 1
+            attachment = attachment.next
 
     @cython.cfunc
     @cython.nogil
@@ -85,6 +108,7 @@ if cython.compiled:
         global _forks
         attachment: cython.pointer[Attachment] = _first
         i: cython.size_t
+        parent: cython.size_t
         _forks += 1
         while attachment != cython.NULL:
             if attachment.private:
@@ -93,7 +117,11 @@ if cython.compiled:
             for i in range(attachment.handle_count):
                 attachment.handles[i][0] = 0
             attachment.handle_count = 0
+            parent = attachment.slot
+            attachment.forked = 0
             attachment.slot = _claim(attachment)
+            if parent and not attachment.private:
+                add_word(parent + AT_BORN, 1)
             attachment = attachment.next
 
     pthread_atfork(cython.NULL, _forked_parent, _forked_child)
@@ -145,24 +173,82 @@ if cython.compiled:
     def _claim(attachment: cython.pointer[Attachment]) -> cython.size_t:
         at: cython.size_t = attachment.at
         pid: cython.size_t = getpid()
+        start: cython.size_t = start_of(pid)
+        namespace: cython.size_t = own_namespace()
         number: cython.size_t
         slot: cython.size_t
-        top: cython.size_t
+        before: cython.size_t
+        for number in range(word(at + AT_SLOTS)):  # of this very process, before it executed what it is now
+            slot = slot_at(at, number)
+            if word(slot + AT_PID) == pid and word(slot + AT_NAMESPACE) == namespace and not _is_own(at, slot):
+                return _begin(attachment, number, start, namespace)
         for number in range(SLOT_COUNT):
             slot = slot_at(at, number)
             if word(slot + AT_PID) == 0 and swap_word(slot + AT_PID, 0, pid):
-                set_word(slot + AT_KNOWS, attachment.knows)
-                set_word(slot + AT_ACKED, attachment.acked)
-                set_word(slot + AT_NAMESPACE, own_namespace())
-                memset(cython.cast(cython.p_void, slot + AT_SERVING), 0, AT_VALUES - AT_SERVING)
-                set_word(slot + AT_START, start_of(pid))
-                top = word(at + AT_SLOTS)
-                while top <= number and not swap_word(at + AT_SLOTS, top, number + 1):
-                    top = word(at + AT_SLOTS)
-                fence()
-                return slot
+                return _begin(attachment, number, start, namespace)
+        for number in range(SLOT_COUNT):  # whoever scrapes buries the dead, and nobody has scraped for long
+            slot = slot_at(at, number)
+            before = word(slot + AT_PID)
+            if not is_alive(slot) and swap_word(slot + AT_PID, before, pid):
+                return _begin(attachment, number, start, namespace)
         set_word(at + AT_CROWDED, 1)
         return 0
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _begin(
+        attachment: cython.pointer[Attachment], number: cython.size_t, start: cython.size_t, namespace: cython.size_t
+    ) -> cython.size_t:
+        """Make a slot that was taken this process's; what another kept there is kept for it."""
+        slot: cython.size_t = slot_at(attachment.at, number)
+        top: cython.size_t
+        set_word(slot + AT_START, start)
+        set_word(slot + AT_NAMESPACE, namespace)
+        set_word(slot + AT_KNOWS, attachment.knows)
+        set_word(slot + AT_ACKED, attachment.acked)
+        keep_values(attachment.at, slot)
+        memset(cython.cast(cython.p_void, slot + AT_SERVING), 0, AT_VALUES - AT_SERVING)
+        set_word(slot + AT_BORN, 0)
+        top = word(attachment.at + AT_SLOTS)
+        while top <= number and not swap_word(attachment.at + AT_SLOTS, top, number + 1):
+            top = word(attachment.at + AT_SLOTS)
+        fence()
+        return slot
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _is_own(at: cython.size_t, slot: cython.size_t) -> cython.bint:
+        """Whether this process has a slot already, in an arena that it has mapped twice."""
+        other: cython.pointer[Attachment] = _first
+        while other != cython.NULL:
+            if other.slot and other.slot - other.at == slot - at:
+                if word(other.at + AT_SECRET) == word(at + AT_SECRET):
+                    return True
+            other = other.next
+        return False
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def keep_values(at: cython.size_t, slot: cython.size_t) -> cython.void:
+        """Add what a process kept in its slot to the sums over those that have ended."""
+        i: cython.size_t
+        for i in range(VALUES):
+            add(at + AT_DEAD + 8 * i, exchange(slot + AT_VALUES + 8 * i, 0.0))
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def free_slot(slot: cython.size_t) -> cython.void:
+        """Have a slot taken by another process; the id last, which is what says that it is free."""
+        set_word(slot + AT_KNOWS, 0)
+        set_word(slot + AT_ACKED, 0)
+        memset(cython.cast(cython.p_void, slot + AT_SERVING), 0, AT_VALUES - AT_SERVING)
+        set_word(slot + AT_START, 0)
+        set_word(slot + AT_NAMESPACE, 0)
+        set_word(slot + AT_PID, 0)
 
     @cython.cfunc
     @cython.nogil
@@ -183,7 +269,7 @@ if cython.compiled:
         buffer: cython.char[1024]
         file: cython.int
         n: cython.Py_ssize_t
-        i: cython.int
+        _i: cython.int
         snprintf(path, 64, b"/proc/%zu/stat", pid)
         file = open(path, O_RDONLY | O_CLOEXEC)
         if file < 0:
@@ -197,7 +283,7 @@ if cython.compiled:
         at: cython.p_char = strrchr(buffer, b")"[0])
         if at == cython.NULL or at[1] == 0 or at[2] == b"Z"[0] or at[2] == b"X"[0]:
             return 0
-        for i in range(20):
+        for _i in range(20):
             at += 1
             while at[0] != b" "[0] and at[0] != 0:
                 at += 1
@@ -211,11 +297,12 @@ if cython.compiled:
     def is_alive(slot: cython.size_t) -> cython.bint:
         """Whether the process of a slot lives: its id and its start, since ids are used again.
 
-        One of another pid namespace cannot be asked for, and counts as alive; nor can any without a /proc.
+        One of another pid namespace cannot be asked for, and counts as alive; nor can any without a /proc. One that has
+        just taken its slot has not said yet where and when it began.
         """
         start: cython.size_t
         namespace: cython.size_t = own_namespace()
-        if namespace == 0 or word(slot + AT_NAMESPACE) != namespace:
+        if namespace == 0 or (word(slot + AT_NAMESPACE) != namespace and word(slot + AT_NAMESPACE) != 0):
             return True
         start = start_of(word(slot + AT_PID))
         return start != 0 and (word(slot + AT_START) == 0 or word(slot + AT_START) == start)

@@ -1,4 +1,4 @@
-from pyrometer._core.series_cy cimport Family
+from pyrometer._core.family_cy cimport Family
 
 
 cdef class Snapshot:

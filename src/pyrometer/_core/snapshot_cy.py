@@ -14,14 +14,14 @@ else:
 if cython.compiled:
     from cython.cimports.libc.stdlib import free, malloc
     from cython.cimports.libc.string import memset
+    from cython.cimports.pyrometer._core.family_cy import Family
     from cython.cimports.pyrometer._core.native import created as created_at
     from cython.cimports.pyrometer._core.native import flags, load, text, text_len
-    from cython.cimports.pyrometer._core.series_cy import Family
     from cython.cimports.pyrometer._core.table_cy import Table
 else:
     from pyrometer._core import native
+    from pyrometer._core.family_cy import Family
     from pyrometer._core.native import load
-    from pyrometer._core.series_cy import Family
 
 from pyrometer._core.layout import RECORD_HIDDEN
 

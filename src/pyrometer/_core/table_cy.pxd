@@ -12,6 +12,7 @@ cdef class Child:
 
 
 cdef class Table:
+    cdef object __weakref__
     cdef readonly Py_ssize_t live
     cdef size_t text_bytes
     cdef list children

@@ -20,7 +20,6 @@ else:
         from pyrometer._core import _cython as cython
 
 if cython.compiled:
-    from cython.cimports.cpython.list import PyList_GET_ITEM
     from cython.cimports.cpython.object import PyObject
     from cython.cimports.libc.stdint import uint32_t, uint64_t
     from cython.cimports.libc.stdlib import calloc, free, malloc, qsort, realloc
@@ -45,6 +44,7 @@ class Child:
 
     if not cython.compiled:
         __slots__ = ("cell",)
+        cell: int
 
 
 @cython.final
@@ -57,7 +57,7 @@ class Table:
     """
 
     if not cython.compiled:
-        __slots__ = ("index", "live")
+        __slots__ = ("__weakref__", "index", "live")
 
         def __init__(self, _literals: tuple[bytes, ...], _secret: int) -> None:
             self.index: dict[bytes, Any] = {}

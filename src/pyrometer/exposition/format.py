@@ -6,8 +6,8 @@ of other collectors are written sample by sample.
 
 from __future__ import annotations
 
+from pyrometer._core.family_cy import Family
 from pyrometer._core.render_cy import Page, number
-from pyrometer._core.series_cy import Family
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._core.text_cy import escape, text_of
 from pyrometer._names import (

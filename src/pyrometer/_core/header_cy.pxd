@@ -1,0 +1,1 @@
+cdef void begin(size_t at, size_t size) noexcept
