@@ -7,6 +7,7 @@ import os
 from pyrometer._core import COMPILED
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.lock import ForkSafeLock
+from pyrometer._core.news import settle
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
@@ -50,6 +51,22 @@ def replace_arena(directory: str) -> tuple[Arena, Arena | None]:
         _found[:] = [arena]
         has_joined(os.path.dirname(arena.keeper))
         return arena, before
+
+
+def replace_broken(arena: Arena) -> Arena:
+    """Another arena in place of one whose file somebody has cut or written over; the log says what is lost, once."""
+    with _lock:
+        if _found and _found[0] is arena:
+            import logging
+
+            logging.getLogger("pyrometer").warning(
+                "the arena %s was cut or written over by somebody: what was counted in it is lost, and counting begins "
+                "anew in another",
+                arena.keeper,
+            )
+            _said.append(True)  # which is all there is to say
+            _found[:] = [_find()]
+        return _found[0]
 
 
 def _find() -> Arena:
@@ -115,6 +132,8 @@ def _leave() -> None:
     from pyrometer._place import leave
 
     for arena in _found:
+        arena.settle_after = 0.0
+        settle(arena)
         if arena.keeper:
             leave(arena.keeper)
 

@@ -137,25 +137,32 @@ class Scrape:
     def _items(self, outcomes: dict[Flight, Any]) -> list[Item]:
         items: list[Item] = []
         self._taken: dict[str, int] = {}
+        shown: set[Family] = set()
         self.registry._refresh()
         for collector in self._collectors:
             family = cells_of(collector)
             if family is not None:
                 family = self.registry._newest(family)
+                if family in shown:
+                    continue
+                shown.add(family)
                 if self._is_free(collector, family.name, family.kind, family.name):
                     items += self._kept(family)
                 continue
             for flight in self.registry._flights_of(collector):
                 outcome = outcomes.get(flight)
-                if outcome is not None and not isinstance(outcome, Exception):
+                if isinstance(outcome, Exception):
+                    self.registry._share(collector, [])
+                elif outcome is not None:
                     for metric in outcome:
                         self._add(items, collector, flight.label, metric)
                     self.registry._share(collector, outcome)
         for label, metric in self.registry._results_of_others():
             self._add(items, None, label, metric)
         for family in self.registry._strangers():
-            if not any(name in self._taken for name in series_names(family.name, family.kind)):
-                self._taken.update(dict.fromkeys(series_names(family.name, family.kind), -1))
+            names = series_names(family.name, family.kind)
+            if family not in shown and self._are_free(names):
+                self._taken.update(dict.fromkeys(names, -1))
                 items += self._kept(family)
         return items
 
@@ -182,6 +189,12 @@ class Scrape:
                 items.append((label, metric))
         except Exception as error:
             self.failed(label, error)
+
+    def _are_free(self, names: list[str]) -> bool:
+        """Whether neither this process's collectors nor what is on the page already have one of these series' names."""
+        written = [escape_metric_name(each, UNDERSCORES) for each in names]
+        owner: Any = self.registry._other_with(written, None)
+        return not any(each in self._taken for each in written) and (owner is None or cells_of(owner) is not None)
 
     def _is_free(self, collector: Any, name: str, kind: str, label: str, place: int = -1) -> bool:
         """Whether no other has a series' name of this family, which now has it; if so, it is this collector's failure.

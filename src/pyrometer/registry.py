@@ -7,7 +7,7 @@ import time
 from _weakref import ref
 
 from pyrometer import _results as results
-from pyrometer._arenas import program_arena, replace_arena
+from pyrometer._arenas import program_arena, replace_arena, replace_broken
 from pyrometer._catalogue import adopted, enroll, strangers
 from pyrometer._core import COMPILED
 from pyrometer._core.arena_cy import Arena
@@ -15,7 +15,7 @@ from pyrometer._core.children_cy import CounterBase
 from pyrometer._core.family_cy import Family
 from pyrometer._core.lock import ForkSafeLock
 from pyrometer._core.metric_cy import MetricBase
-from pyrometer._core.news import refresh
+from pyrometer._core.news import refresh, settle
 from pyrometer._kinds import COUNTER_LINES, cells_of, family_of, series_names
 from pyrometer._names import UNDERSCORES, checked_labels, escape_metric_name
 from pyrometer._policy import Policy
@@ -97,10 +97,11 @@ class CollectorRegistry:
             _named.append(ref(self))
         self._own_arena: Arena | None = None
         self._foreign: dict[int, Family] = {}
-        self._latest: dict[str, Family] = {}
+        self._latest: set[Family] = set()
+        self._owners: dict[str, Family] = {}
         self._collector_families: dict[Collector, Family] = {}
         self._redefined: set[str] = set()
-        self._revision = -1
+        self._revision = (-1, -1)
         self._lock = ForkSafeLock()
         self._collector_to_names: dict[Collector, list[str]] = {}
         self.itself = _Own()
@@ -172,18 +173,20 @@ class CollectorRegistry:
                         for metric in results.from_note(data):
                             yield label, metric
 
-    def _move(self, arena: Arena) -> None:
-        """Move to another arena, with everything that was counted here."""
+    def _move(self, arena: Arena, lost: bool = False) -> None:
+        """Move to another arena, with everything that was counted here, unless it is lost."""
         with self._lock:
             if self._own_arena is None:
                 return
             before, self._own_arena = self._own_arena, arena
             self._foreign.clear()
+            self._latest, self._owners = set(), {}
+            self._revision = (-1, -1)
             for family in list(before.families.values()):
                 record = before.definitions.get(family.offset)
                 if record is not None and record[0] == self.name:
                     within = family.kept.get("role", "")
-                    family.move(arena)
+                    family.move(arena, lost)
                     if family.definition is not None or within or family.name in self._own:
                         self._enroll(family, within)
                         family.arrive()
@@ -195,8 +198,13 @@ class CollectorRegistry:
                 registry._adopt()
 
     def _adopt(self) -> None:
-        arena = self._arena
         resume()
+        if self._arena.broken:
+            _begin_anew(self._arena)
+        arena = self._arena
+        arena.settle_after = 0.0
+        settle(arena)
+        refresh(arena)
         arena.processes()
         arena.tidy()
         for _ in range(3):
@@ -208,8 +216,8 @@ class CollectorRegistry:
                     arena.definitions.pop(offset, None)
             if not unknown:
                 break
-        if self._revision != arena.revision:
-            self._revision = arena.revision
+        if self._revision != (arena.revision, arena.buried):
+            self._revision = (arena.revision, arena.buried)
             self._find_latest(arena)
         refresh(arena)
 
@@ -217,7 +225,9 @@ class CollectorRegistry:
         role = record[-1]
         family = adopted(self._arena, offset, record)
         self._foreign[family.offset] = family
-        if role:
+        if not role:
+            self._find_roles(family)
+        else:
             for main in list(self._arena.families.values()):
                 if main.name == family.name and main.labelnames == family.labelnames and not main.parts:
                     main.kept[role] = family
@@ -229,15 +239,27 @@ class CollectorRegistry:
                 family.kept[role] = other
 
     def _find_latest(self, arena: Arena) -> None:
-        """Of several definitions of one name, the one made last; those that no process has any more end."""
-        self._latest = {}
-        for family in sorted(arena.families.values(), key=lambda each: each.made):
-            record = arena.definitions.get(family.offset)
-            if record is None or record[0] != self.name or record[-1] or family.is_withdrawn():
-                continue
-            before = self._latest.get(family.name)
-            self._latest[family.name] = family
-            if before is None:
+        """Of families that have series of one name, find the one that pages show.
+
+        It is the one made last, of those that a live process has. What is neither shown nor had ends.
+        """
+        own = [
+            family
+            for family in arena.families.values()
+            if not family.is_withdrawn()
+            and not family.kept.get("role")
+            and arena.definitions.get(family.offset, [""])[0] == self.name
+        ]
+        self._owners = {}
+        for family in sorted(own, key=lambda each: (arena.is_used(each.offset), each.made)):
+            for name in series_names(family.name, family.kind):
+                before = self._owners.get(name)
+                if before is not None:
+                    self._owners = {each: owner for each, owner in self._owners.items() if owner is not before}
+            self._owners.update(dict.fromkeys(series_names(family.name, family.kind), family))
+        self._latest = set(self._owners.values())
+        for family in own:
+            if family in self._latest:
                 continue
             if family.name not in self._redefined:
                 self._redefined.add(family.name)
@@ -249,13 +271,16 @@ class CollectorRegistry:
                     family.kind,
                     family.name,
                 )
-            if not arena.is_used(before.offset):
-                self._foreign.pop(before.offset, None)
-                before.end()
+            if not arena.is_used(family.offset):
+                self._foreign.pop(family.offset, None)
+                family.end()
 
     def _newest(self, family: Family) -> Family:
         """The family that a page shows for one of ours: another process may have defined its name otherwise since."""
-        latest = self._latest.get(family.name, family) if family.offset else family
+        if not family.offset or family in self._latest:
+            return family
+        names = series_names(family.name, family.kind)
+        latest = next((self._owners[name] for name in names if name in self._owners), family)
         return family if latest.is_withdrawn() else latest
 
     def _strangers(self) -> list[Family]:
@@ -263,8 +288,7 @@ class CollectorRegistry:
         found: list[Family] = []
         for registry in self._with_inner():
             for family in registry._foreign.values():
-                role = family.kept.get("role", "")
-                if not role and not family.is_withdrawn() and registry._latest.get(family.name, family) is family:
+                if family in registry._latest and not family.is_withdrawn():
                     if family.name not in (_ERRORS, _OVERFLOWS):
                         found.append(family)
         return sorted(found, key=lambda family: family.made)
@@ -335,6 +359,9 @@ class CollectorRegistry:
             elif self._target_info:
                 self._names_to_collectors.pop("target_info", None)
             self._target_info = labels
+            if self.name and self._described not in self._collector_families:
+                if labels:
+                    self._tell_of(self._described)
 
     def get_target_info(self) -> dict[str, str] | None:
         """The labels of `target_info`."""
@@ -344,7 +371,7 @@ class CollectorRegistry:
         """The collector that has this name, if any."""
         return self._names_to_collectors.get(_key(name))
 
-    def _other_with(self, written: list[str], collector: Collector) -> Collector | None:
+    def _other_with(self, written: list[str], collector: Collector | None) -> Collector | None:
         """The collector other than this one that has one of these names, as pages write them."""
         with self._lock:
             owners = [self._names_to_collectors.get(name) for name in written]
@@ -550,6 +577,14 @@ def describe(collector: Any) -> str:
     if family is not None:
         return f'{family.kind} "{family.name}" ({family.definition.place})'
     return "the registry itself" if isinstance(collector, _Own) else f"collector {type(collector).__qualname__}"
+
+
+def _begin_anew(broken: Arena) -> None:
+    """Go on in another arena: somebody has cut the file of this one, or written over it."""
+    arena = replace_broken(broken)
+    for registry in [reference() for reference in list(_named)]:
+        if registry is not None and registry._own_arena is broken:
+            registry._move(arena, True)
 
 
 def join(path: str) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyrometer
-from pyrometer._core import COMPILED, arena_cy
+from pyrometer._core import COMPILED, header_cy
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.children_cy import CounterBase, GaugeBase, HistogramBase, SummaryBase
 from pyrometer._core.layout import HEAD, packed
@@ -33,7 +33,7 @@ __all__ += ["HEAD", "HistogramBase", "MetricBase", "Page", "Snapshot", "SummaryB
 
 T = TypeVar("T", bound=MetricBase)
 
-prepare: Any = getattr(arena_cy, "prepare", None)
+prepare: Any = header_cy.prepare
 """Makes a file an arena; the compiled core alone has it."""
 
 TIMEOUT = 60.0

@@ -32,7 +32,7 @@ def small(size: str, more: str = ":") -> str:
 
 
 NOWHERE = {
-    "full": (small("64k", EVERYWHERE), "no room"),
+    "full": (small("64k", EVERYWHERE), "no space left"),
     "full of files": (small("64k,nr_inodes=1", EVERYWHERE), "No space left"),
     "read-only": (small("1m,ro", EVERYWHERE), "Read-only file system"),
     "none": ("mount -t tmpfs -o ro none /tmp && for d in /run /var /dev; do mount --bind /tmp $d || exit 1; done", ""),

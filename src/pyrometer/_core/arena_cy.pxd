@@ -21,12 +21,13 @@ cdef class Arena(Attached):
     cdef list dropped
 
     cdef public bint settling
+    cdef public double settle_after
     cdef bint warned
     cdef public long revision
     cdef bint is_current(self) noexcept
     cdef bint has_news(self) noexcept
     cdef int catch_up(self) except -1
-    cdef size_t make(self, uint32_t record_flags, size_t family, size_t cells, const char* label_text, size_t length, size_t split, double created, double* values=*) noexcept
+    cdef size_t make(self, uint32_t record_flags, size_t family, size_t cells, const char* label_text, size_t length, size_t split, double created, double* values=*, bint urgent=*) noexcept
     cdef void remove(self, size_t cell) noexcept
     cdef size_t enter(self) noexcept
     cdef void leave(self, size_t entered) noexcept

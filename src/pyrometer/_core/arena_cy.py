@@ -65,6 +65,7 @@ if cython.compiled:
     AT_ACKED = cython.declare(cython.size_t, layout.AT_ACKED)
     RING = cython.declare(cython.size_t, layout.RING)
     RING_COUNT = cython.declare(cython.size_t, layout.RING_COUNT)
+    CHUNK = cython.declare(cython.size_t, layout.CHUNK)
     FIRST = cython.declare(cython.size_t, layout.FIRST)
     LIVE = cython.declare(uint32_t, layout.RECORD_LIVE)
     REMOVED = cython.declare(uint32_t, layout.RECORD_REMOVED)
@@ -88,7 +89,7 @@ class Arena(Attached):
     """
 
     if not cython.compiled:
-        __slots__ = ("definitions", "families", "held", "keeper", "parked", "revision", "tables")
+        __slots__ = ("definitions", "families", "held", "keeper", "parked", "revision", "settle_after", "tables")
 
         def __init__(self, file: int = -1, private: bool = False) -> None:
             super().__init__(file, private)
@@ -98,6 +99,7 @@ class Arena(Attached):
             self.definitions: dict[int, list[str]] = {}
             self.parked: list[Any] = []
             self.revision = 0
+            self.settle_after = 0.0
             self.keeper: Any = None
 
         def allocate(self, cells: int, label_text: bytes, record_flags: int, split: int, created: float) -> int:
@@ -162,6 +164,8 @@ class Arena(Attached):
             """Learn what other processes made and removed. It runs no Python; what it let go of waits in `dropped`."""
             head: cython.size_t = word(self.at + AT_HEAD)
             number: cython.size_t
+            if self.is_broken():
+                return 0
             if self.forks != fork_count():
                 self._forked()
             if (head == self.known and not self.stale) or self.reading:
@@ -192,6 +196,8 @@ class Arena(Attached):
         @cython.exceptval(-1, check=False)
         def _event(self, event: cython.size_t, number: cython.size_t) -> cython.int:
             offset: cython.size_t = event & ~cython.cast(cython.size_t, 7)
+            if offset > self.size - CHUNK:
+                return 0
             head: cython.pointer[pyro_head] = head_of(self.at + offset + HEAD)
             if not event & 1:
                 if head.made == number and flags(self.at + offset + HEAD) & (LIVE | REMOVED) == LIVE:
@@ -318,19 +324,21 @@ class Arena(Attached):
             split: cython.size_t,
             created: cython.double,
             values: cython.pointer[cython.double] = cython.NULL,
+            urgent: cython.bint = False,
         ) -> cython.size_t:
             """The cell of a new record; 0 when the arena is full.
 
             family: the offset of what it belongs to. values: of its cells, where they do not begin at 0.
+            urgent: it may use what is kept for what has to have a place.
             """
             offset: cython.size_t
             cell: cython.size_t
             if word(self.at + AT_LIMBO_COUNT) >= word(self.at + AT_LIMBO_MARK):
                 self._reclaim()
-            offset = allocate(self.at, size_of(cells, length))
+            offset = allocate(self.at, size_of(cells, length), urgent)
             if offset == 0 and word(self.at + AT_LIMBO_COUNT):
                 self._reclaim()
-                offset = allocate(self.at, size_of(cells, length))
+                offset = allocate(self.at, size_of(cells, length), urgent)
             if offset == 0:
                 return 0
             cell = self.at + offset + HEAD
@@ -482,7 +490,7 @@ class Arena(Attached):
         def park(self, family: object, child: object) -> None:
             """Remember a child that counts in memory of this process alone."""
             self.parked.append((family, child))
-            if not self.warned:
+            if not self.warned and not self.is_broken():
                 self.warned = True
                 import logging
 

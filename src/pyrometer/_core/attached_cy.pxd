@@ -9,6 +9,10 @@ cdef class Attached:
     cdef Attachment* attachment
     cdef double blocked_until
 
-    cdef bint lock(self)
+    cdef size_t magic
+    cdef size_t lost_before
+
+    cdef bint is_broken(self) noexcept
+    cdef bint lock(self, long patience=*)
     cdef void unlock(self) noexcept
     cdef size_t secret(self) noexcept

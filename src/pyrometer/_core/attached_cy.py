@@ -13,7 +13,10 @@ else:
     except ImportError:
         from pyrometer._core import _cython as cython
 
+from time import monotonic
+
 from pyrometer._core import layout
+from pyrometer._core.news import refresh
 
 if cython.compiled:
     from cython.cimports.libc.stdint import uint16_t
@@ -72,7 +75,8 @@ class Attached:
 
         shared = False
         started = 0.0
-        lost = 0
+        broken = False
+        buried = 0
 
         def __init__(self, _file: int = -1, _private: bool = False) -> None:
             self.named = False
@@ -135,6 +139,8 @@ class Attached:
                 if self.at == 0:
                     raise MemoryError(f"arena: no address space for {layout.SMALLEST} bytes of shared memory")
                 begin(self.at, self.size)
+            self.magic = word(self.at)
+            self.lost_before = lost_pages()
             self.attachment = attach(self.at, private)
             if self.attachment == cython.NULL:
                 raise MemoryError
@@ -159,7 +165,7 @@ class Attached:
             namespace: cython.size_t = own_namespace()
             found: list = []
             dead: list = []
-            for number in range(word(self.at + AT_SLOTS)):
+            for number in range(min(word(self.at + AT_SLOTS), SLOT_COUNT)):
                 slot = slot_at(self.at, number)
                 if word(slot + AT_PID):
                     if slot != self.attachment.slot and not is_alive(slot):
@@ -167,7 +173,7 @@ class Attached:
                     elif word(slot + AT_NAMESPACE) == namespace:
                         found.append((number, word(slot + AT_PID)))
             if dead:
-                self.sync()
+                refresh(self)
                 if self.lock():
                     try:
                         for number in dead:
@@ -186,6 +192,7 @@ class Attached:
             for family in self.definitions:
                 self._mark(family, number, False)
             free_slot(slot)
+            set_word(self.at + layout.AT_BURIED, word(self.at + layout.AT_BURIED) + 1)
 
         def vacate(self) -> None:
             """Give up this process's slot: it has moved elsewhere with everything it held."""
@@ -212,7 +219,7 @@ class Attached:
         def is_used_by_all(self, family: cython.size_t) -> bool:
             """Whether every process that is attached has a family."""
             number: cython.size_t
-            for number in range(word(self.at + AT_SLOTS)):
+            for number in range(min(word(self.at + AT_SLOTS), SLOT_COUNT)):
                 if word(slot_at(self.at, number) + AT_PID):
                     if not word(self.at + family + HEAD + 8 * (number // 64)) >> number % 64 & 1:
                         return False
@@ -244,7 +251,7 @@ class Attached:
             sum: cython.double
             locked: cython.bint = self.lock()  # so that nobody is buried meanwhile
             sum = load(self.at + AT_DEAD + 8 * index)
-            for number in range(word(self.at + AT_SLOTS)):
+            for number in range(min(word(self.at + AT_SLOTS), SLOT_COUNT)):
                 sum += load(slot_at(self.at, number) + AT_VALUES + 8 * index)
             if locked:
                 self.unlock()
@@ -257,7 +264,7 @@ class Attached:
             pid: cython.size_t = owner[0]
             start: cython.size_t = owner[1]
             namespace: cython.size_t = owner[2]
-            for number in range(word(self.at + AT_SLOTS)):
+            for number in range(min(word(self.at + AT_SLOTS), SLOT_COUNT)):
                 slot = slot_at(self.at, number)
                 if word(slot + AT_PID) == pid and word(slot + AT_START) == start:
                     if word(slot + AT_NAMESPACE) == namespace:
@@ -268,7 +275,7 @@ class Attached:
             """How many processes are attached."""
             number: cython.size_t
             n: cython.int = 0
-            for number in range(word(self.at + AT_SLOTS)):
+            for number in range(min(word(self.at + AT_SLOTS), SLOT_COUNT)):
                 n += word(slot_at(self.at, number) + AT_PID) != 0
             return n
 
@@ -295,9 +302,14 @@ class Attached:
             return load(self.at + layout.AT_STARTED)
 
         @property
-        def lost(self) -> int:
-            """Pages of mapped files that this process lost."""
-            return lost_pages()
+        def broken(self) -> bool:
+            """Whether somebody has written over the file, or cut it: then nothing in it is to be believed."""
+            return self.is_broken()
+
+        @property
+        def buried(self) -> int:
+            """How many slots of ended processes were freed."""
+            return word(self.at + layout.AT_BURIED)
 
         def serve(self, ports: list) -> None:
             """Say on which ports this process serves metrics by itself."""
@@ -312,7 +324,7 @@ class Attached:
             number: cython.size_t
             i: cython.size_t
             slot: cython.size_t
-            for number in range(word(self.at + AT_SLOTS)):
+            for number in range(min(word(self.at + AT_SLOTS), SLOT_COUNT)):
                 slot = slot_at(self.at, number)
                 ports = cython.cast(cython.pointer[uint16_t], slot + AT_SERVING)
                 for i in range(PORTS):
@@ -321,22 +333,24 @@ class Attached:
             return False
 
         @cython.cfunc
-        def lock(self) -> cython.bint:
-            """Take the lock; whether it could be had in time."""
+        def lock(self, patience: cython.long = 1) -> cython.bint:
+            """Take the lock; whether it could be had within so many milliseconds."""
             at: cython.size_t = self.at + AT_LOCK
-            patience: cython.long = 0
-            result: cython.int = take_lock(at, 0)
+            result: cython.int
+            if self.is_broken():
+                return False
+            result = take_lock(at, 0)
             if result < 0:
-                import time
-
-                if time.monotonic() >= self.blocked_until:
-                    patience = PATIENCE
+                if monotonic() < self.blocked_until:
+                    patience = 1
                 with cython.nogil:
                     result = take_lock(at, patience)
                 if result < 0:
-                    self.blocked_until = time.monotonic() + RETRY
+                    if patience == PATIENCE:
+                        self.blocked_until = monotonic() + RETRY
                     return False
-            self.blocked_until = 0.0
+            if patience == PATIENCE:
+                self.blocked_until = 0.0
             if result == 1:  # its holder died in the middle of whatever it did
                 rebuild(self.at)
                 set_word(self.at + AT_HEAD, word(self.at + AT_HEAD) + RING_COUNT + 1)
@@ -354,6 +368,12 @@ class Attached:
         def let_go(self) -> None:
             """Give the lock back that `hold` took."""
             self.unlock()
+
+        @cython.cfunc
+        @cython.exceptval(check=False)
+        def is_broken(self) -> cython.bint:
+            """Whether somebody has written over the file, or cut it: then nothing in it is to be believed."""
+            return self.named and (word(self.at) != self.magic or lost_pages() != self.lost_before)
 
         @cython.cfunc
         @cython.exceptval(check=False)

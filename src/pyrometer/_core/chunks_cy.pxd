@@ -1,4 +1,4 @@
-cdef size_t allocate(size_t at, size_t size) noexcept nogil
+cdef size_t allocate(size_t at, size_t size, bint urgent) noexcept nogil
 cdef void release(size_t at, size_t offset) noexcept nogil
 cdef void rebuild(size_t at) noexcept nogil
 cdef size_t capacity_of(size_t size) noexcept nogil

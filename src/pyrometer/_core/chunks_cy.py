@@ -30,6 +30,7 @@ if cython.compiled:
     AT_TOP = cython.declare(cython.size_t, layout.AT_TOP)
     AT_LIMBO = cython.declare(cython.size_t, layout.AT_LIMBO)
     AT_LIMBO_COUNT = cython.declare(cython.size_t, layout.AT_LIMBO_COUNT)
+    AT_RESERVE = cython.declare(cython.size_t, layout.AT_RESERVE)
     AT_SPARE = cython.declare(cython.size_t, layout.AT_SPARE)
     AT_HEAD = cython.declare(cython.size_t, layout.AT_HEAD)
     RING_COUNT = cython.declare(cython.size_t, layout.RING_COUNT)
@@ -84,8 +85,11 @@ if cython.compiled:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
-    def allocate(at: cython.size_t, size: cython.size_t) -> cython.size_t:
-        """The offset of room for a record of at least so many bytes, whose head has its size; 0 when it is full."""
+    def allocate(at: cython.size_t, size: cython.size_t, urgent: cython.bint) -> cython.size_t:
+        """The offset of room for a record of at least so many bytes, whose head has its size; 0 when it is full.
+
+        What is urgent may use the chunks that are kept for it.
+        """
         index: cython.size_t = _size_class(cython.address(size))
         number: cython.size_t
         offset: cython.size_t
@@ -95,6 +99,12 @@ if cython.compiled:
         number = _partial(at, index)[0]
         if number == 0:
             number = _fresh(at, 1)
+            if number and word(at + AT_FILE) and not populate(at + number * CHUNK, CHUNK):
+                set_word(at + AT_SPARE, word(at + AT_SPARE) + 1)
+                number = 0
+            if number == 0 and urgent and word(at + AT_RESERVE):
+                set_word(at + AT_RESERVE, word(at + AT_RESERVE) - 1)
+                number = FIRST + word(at + AT_RESERVE)
             if number == 0:
                 return 0
             chunk = _chunk(at, number)
@@ -161,7 +171,7 @@ if cython.compiled:
         i: cython.size_t
         limit: cython.size_t = word(at + AT_SIZE) // CHUNK
         if word(at + AT_SPARE) >= n:
-            for i in range(FIRST, number):
+            for i in range(FIRST + word(at + AT_RESERVE), number):
                 run = run + 1 if _chunk(at, i).size == 0 else 0
                 if run == n:
                     set_word(at + AT_SPARE, word(at + AT_SPARE) - n)
@@ -180,7 +190,7 @@ if cython.compiled:
             set_word(at + AT_TOP, number + n)
             return number
         rebuild(at)
-        for i in range(FIRST, word(at + AT_TOP)):
+        for i in range(FIRST + word(at + AT_RESERVE), word(at + AT_TOP)):
             run = run + 1 if _chunk(at, i).size == 0 else 0
             if run == n:
                 set_word(at + AT_SPARE, word(at + AT_SPARE) - n)
@@ -227,7 +237,7 @@ if cython.compiled:
         """
         chunk: cython.pointer[Chunk]
         offset: cython.size_t
-        while number[0] < word(at + AT_TOP):
+        while number[0] < word(at + AT_TOP) and number[0] < word(at + AT_SIZE) // CHUNK:
             chunk = _chunk(at, number[0])
             if chunk.size and chunk.size != REST and place[0] < chunk.used:
                 offset = number[0] * CHUNK + place[0] * chunk.size
@@ -256,7 +266,7 @@ if cython.compiled:
         chunk: cython.pointer[Chunk]
         memset(cython.cast(cython.p_void, at + AT_PARTIAL), 0, 256 * cython.sizeof(uint32_t))
         end = word(at + AT_TOP)
-        for number in range(FIRST, end):
+        for number in range(FIRST + word(at + AT_RESERVE), end):
             chunk = _chunk(at, number)
             size = chunk.size
             if number < owned:

@@ -37,7 +37,7 @@ if cython.compiled:
     from cython.cimports.pyrometer._core.notes_cy import read_note, write_note
     from cython.cimports.pyrometer._core.record_cy import free_private
     from cython.cimports.pyrometer._core.series_cy import Series
-    from cython.cimports.pyrometer._core.slots_cy import drop_handle
+    from cython.cimports.pyrometer._core.slots_cy import drop_alone, drop_handle
     from cython.cimports.pyrometer._core.table_cy import Child, Table
 else:
     from pyrometer._core import native
@@ -48,6 +48,7 @@ else:
 
 from pyrometer._core import layout
 from pyrometer._core.layout import RECORD_HIDDEN
+from pyrometer._core.attached_cy import PATIENCE
 from pyrometer._core.news import refresh
 
 if cython.compiled:
@@ -95,8 +96,8 @@ class Family(Series):
                 for i in range(self.table.count):
                     if self.table.rows[i]:
                         if flags(self.table.rows[i]) & PRIVATE:
-                            if self.table.children[i] is None:
-                                free_private(self.table.rows[i])
+                            drop_alone(self.arena.attachment, self.table.rows[i])
+                            free_private(self.table.rows[i])
                         elif self.arena.is_current():
                             self.arena.remove(self.table.rows[i])
                 if self.offset and self.arena.is_current():
@@ -118,6 +119,7 @@ class Family(Series):
         else:
             offset: cython.size_t = 0
             made: cython.size_t
+            created: cython.double = round(time.time(), 3)
             wanted: cython.p_char = fields
             length: cython.size_t = len(fields)
             for _attempt in range(20):
@@ -128,13 +130,13 @@ class Family(Series):
                         offset = known
                 if offset:
                     break
-                if not self.arena.lock():
+                if not self.arena.lock(PATIENCE):
                     break
                 try:
                     self.arena.catch_up()
                     # Another process may have made it just now: then it is told of, and looked for once more.
                     if self.arena.is_current() and not self.arena.has_news():
-                        made = self.arena.make(FAMILY, 0, FAMILY_CELLS, wanted, length, 0, round(time.time(), 3))
+                        made = self.arena.make(FAMILY, 0, FAMILY_CELLS, wanted, length, 0, created, cython.NULL, True)
                         if made:
                             offset = made - HEAD - self.arena.at
                             self.arena.tell(offset)
@@ -152,11 +154,12 @@ class Family(Series):
         """Have a record of its own, by which the forks of this process know it, and nobody else."""
         if cython.compiled:
             cell: cython.size_t = 0
-            if self.arena.lock():
+            created: cython.double = round(time.time(), 3)
+            if self.arena.lock(PATIENCE):
                 try:
                     self.arena.catch_up()
                     if self.arena.is_current():
-                        cell = self.arena.make(FAMILY, 0, FAMILY_CELLS, b"", 0, 0, round(time.time(), 3))
+                        cell = self.arena.make(FAMILY, 0, FAMILY_CELLS, b"", 0, 0, created, cython.NULL, True)
                 finally:
                     self.arena.unlock()
             if cell:
@@ -211,7 +214,7 @@ class Family(Series):
 
     if not cython.compiled:
 
-        def move(self, _arena: Arena) -> None:
+        def move(self, _arena: Arena, _lost: bool = False) -> None:
             """Cells of this process lie where they lie."""
 
         def arrive(self) -> None:
@@ -256,10 +259,11 @@ class Family(Series):
             finally:
                 self.arena.unlock()
 
-        def move(self, arena: Arena) -> None:
+        def move(self, arena: Arena, lost: bool = False) -> None:
             """Move to another arena, with the series this process has and what they count.
 
-            What counts up is taken out of the old cells, so that each process that moves takes what is there.
+            What counts up is taken out of the old cells, so that each process that moves takes what is there. With
+            `lost` nothing of the old arena is to be believed: its series begin anew.
             """
             before: Arena = self.arena
             old: Table = self.table
@@ -267,7 +271,7 @@ class Family(Series):
             k: cython.size_t
             cell: cython.size_t
             own: Child
-            notes = self.read_notes()
+            notes = {} if lost else self.read_notes()
             before.families.pop(self.offset, None)
             before.tables.pop(self.offset, None)
             self.arena = arena
@@ -282,7 +286,15 @@ class Family(Series):
                 if self.parts and old.children[i] is not None:
                     own = old.children[i]
                     drop_handle(before.attachment, cython.address(own.cell))
-                if cell:
+                if lost:
+                    if old.children[i] is not None:
+                        own = old.children[i]
+                        if self.nlabels:  # whoever holds it counts on by itself
+                            own.cell = self._outside(b"", 0, 0, 0)
+                            raise_flags(own.cell, REMOVED)
+                        else:
+                            self.waiting.append((own, b"", 0, 0, [], []))
+                elif cell:
                     label_text = text(cell)[: text_len(cell)]
                     values = [
                         load(cell + 8 * k) if self.kind in ("gauge", "stateset") else exchange(cell + 8 * k, 0.0)
@@ -323,19 +335,27 @@ class Family(Series):
             if flags(cell) & (REMOVED | PRIVATE):
                 return
             key = (cell, index)
-            note = self.notes.get(key, 0)
-            if note and write_note(note, data, value, stamp):
-                return
-            if not self.arena.lock():
-                return  # the next one will be
-            try:
-                self.arena.catch_up()
-                if self.arena.is_current() and not flags(cell) & REMOVED:
+            room = data + bytes(max(0, NOTE_ROOM - len(data)))
+            for _attempt in range(20):
+                note = self.notes.get(key, 0)
+                if note and not flags(note) & REMOVED and write_note(note, data, value, stamp):
+                    return
+                refresh(self.arena)
+                if self.notes.get(key, 0) != note:
+                    continue  # another process has made one
+                if not self.arena.lock(PATIENCE):
+                    return  # the next one will be
+                try:
+                    self.arena.catch_up()
+                    if self.arena.has_news() or not self.arena.is_current():
+                        continue
+                    if flags(cell) & REMOVED:
+                        return
                     if note:
-                        self.arena.remove(note)
                         self.notes.pop(key, None)
-                    room = data + bytes(max(0, NOTE_ROOM - len(data)))
-                    values = [cell - HEAD - self.arena.at, index, 0.0, 0.0, 0.0]
+                        self.arena.remove(note)
+                    values[0], values[1] = cell - HEAD - self.arena.at, index
+                    values[2] = values[3] = values[4] = 0.0
                     # With the number of its series' making: another series may have that cell later.
                     note = self.arena.make(
                         NOTE,
@@ -346,12 +366,14 @@ class Family(Series):
                         cython.cast(uint32_t, head_of(cell).made),
                         stamp,
                         values,
+                        True,
                     )
                     if note:
                         write_note(note, data, value, stamp)
                         self.notes[key] = note
-            finally:
-                self.arena.unlock()
+                    return
+                finally:
+                    self.arena.unlock()
 
         def read_notes(self) -> dict:
             """{(cell, index): (text, value, Unix time)} of the notes that can be read now."""

@@ -31,7 +31,8 @@ if cython.compiled:
         secret: bytes = os.urandom(8)
         random: cython.p_char = secret
         memcpy(cython.cast(cython.p_void, at + AT_SECRET), random, 8)
-        set_word(at + layout.AT_TOP, layout.FIRST)
+        set_word(at + layout.AT_TOP, layout.FIRST + layout.RESERVE)
+        set_word(at + layout.AT_RESERVE, layout.RESERVE)
         set_word(at + layout.AT_LIMBO_MARK, 64)
         set_word(at + layout.AT_SIZE, size)
         set_word(at + layout.AT_VERSION, layout.VERSION)
@@ -44,13 +45,15 @@ if cython.compiled:
 
         size: cython.size_t = usable(layout.SIZE)
         at: cython.size_t
+        reserved: cython.size_t = layout.RESERVE * layout.CHUNK
+        begins: cython.size_t = layout.FIRST * layout.CHUNK + reserved
         os.ftruncate(file, size)
-        at = map_file(file, layout.CHUNKS)
+        at = map_file(file, begins)
         if at == 0:
-            raise MemoryError(f"arena: no address space for {layout.CHUNKS} bytes of shared memory")
+            raise MemoryError(f"arena: no address space for {begins} bytes of shared memory")
         try:
-            if not populate(at, layout.CHUNKS):
-                raise OSError(errno.ENOSPC, f"arena: no room for {layout.CHUNKS} bytes")
+            if not populate(at, layout.CHUNKS + 4096) or not populate(at + layout.FIRST * layout.CHUNK, reserved):
+                raise OSError(errno.ENOSPC, f"no space left for the first {layout.CHUNKS + 4096 + reserved} bytes")
             begin(at, size)
             set_word(at + layout.AT_FILE, 1)
             set_word(at + layout.AT_BOOT, boot)
@@ -62,7 +65,7 @@ if cython.compiled:
             first: cython.p_char = magic
             memcpy(cython.cast(cython.p_void, at), first, 8)
         finally:
-            unmap(at, layout.CHUNKS)
+            unmap(at, begins)
 
 else:
 

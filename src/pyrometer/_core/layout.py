@@ -31,6 +31,8 @@ AT_SECRET = 136  # seed of the hashes of label values
 AT_CROWDED = 144  # not 0 once there was no slot for a process: then no record is used again
 AT_SLOTS = 152  # slots ever used: those behind them were never touched
 AT_LOST = 160  # pages that were lost under a mapping, and put in place again, empty
+AT_BURIED = 176  # how many slots of ended processes were freed
+AT_RESERVE = 184  # chunks from FIRST on that are kept for what has to have a place: families, overflow children
 AT_FILE = 168  # not 0 for a file: its pages are to be had before they are used
 AT_TOP = 192  # chunks used so far, from the start of the arena
 AT_LIMBO = 200  # first of the removed records that some process may still hold
@@ -75,6 +77,8 @@ CHUNK_COUNT = SIZE // CHUNK
 CHUNK_DESCRIPTION = 16  # uint32 record size (0: none yet; REST), uint16 live, uint16 used, uint32 first free, next
 REST = 0xFFFFFFFF
 """In place of a record size: the chunk belongs to a long record that began before it."""
+RESERVE = 8
+"""How many chunks are kept so; those of a file have their pages from the start."""
 FIRST = -(-(CHUNKS + CHUNK_DESCRIPTION * CHUNK_COUNT) // CHUNK)
 """The first chunk of records, by number; its offset is this times CHUNK."""
 

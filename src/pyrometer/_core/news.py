@@ -29,6 +29,14 @@ def refresh(arena: Arena) -> None:
         arena.news_read()
 
 
+def settle(arena: Arena) -> None:
+    """Have what counts in memory of this process alone moved into the arena, where there is anything and it can be."""
+    if arena.parked:
+        from pyrometer._core.series_cy import settle
+
+        settle(arena)
+
+
 def _hear(arena: Arena, offset: int, removed: bool) -> None:
     flags, owner, _ = arena.record(offset)
     if flags & RECORD_FAMILY:

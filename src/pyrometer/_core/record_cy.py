@@ -77,7 +77,17 @@ if cython.compiled:
         memset(cython.cast(cython.p_void, made), 0, size + SPARE)
         head_of(made + HEAD).size = size
         fill(made + HEAD, cells, label_text, length, record_flags | OWN, split, created)
+        head_of(made + HEAD).link = cells
         return made + HEAD
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def clear_private(cell: cython.size_t) -> cython.void:
+        """Set the cells of a record that `new_private` made to 0."""
+        i: cython.size_t
+        for i in range(head_of(cell).link):
+            store(cell + 8 * i, 0.0)
 
     @cython.cfunc
     @cython.nogil

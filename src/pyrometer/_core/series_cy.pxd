@@ -1,3 +1,4 @@
+from libc.stdint cimport uint32_t
 from pyrometer._core.arena_cy cimport Arena
 from pyrometer._core.native cimport pyro_bytes
 from pyrometer._core.table_cy cimport Table
@@ -39,4 +40,5 @@ cdef class Series:
     cdef double* _owner(self, double* values) noexcept
     cdef Py_ssize_t nlabels
     cdef int[8] sorted_labels
+    cdef size_t _outside(self, const char* label_text, size_t length, uint32_t record_flags, size_t split) except 0
     cdef bint _is_full(self) noexcept

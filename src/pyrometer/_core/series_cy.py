@@ -38,7 +38,7 @@ if cython.compiled:
     from cython.cimports.pyrometer._core.native import created as created_at
     from cython.cimports.pyrometer._core.native import split as split_of
     from cython.cimports.pyrometer._core.record_cy import free_private, new_private
-    from cython.cimports.pyrometer._core.slots_cy import add_handle, fork_count
+    from cython.cimports.pyrometer._core.slots_cy import add_alone, add_handle, drop_alone, fork_count
     from cython.cimports.pyrometer._core.table_cy import Child, Table
 else:
     from pyrometer._core import native
@@ -48,6 +48,7 @@ else:
 
 from pyrometer._core import layout
 from pyrometer._core.layout import RECORD_ESCAPED, RECORD_HIDDEN, RECORD_REMOVED
+from pyrometer._core.attached_cy import PATIENCE, RETRY
 from pyrometer._core.news import refresh
 from pyrometer._core.text_cy import escape, quoted, unescape
 
@@ -264,7 +265,6 @@ class Series:
             row: cython.Py_ssize_t
             cell: cython.size_t = 0
             parked: cython.bint = False
-            owner: cython.double[5]
             locked: cython.bint
             # Milliseconds are exact enough for a counter's beginning, and are written without a search for digits.
             created: cython.double = round(time.time(), 3)
@@ -278,7 +278,10 @@ class Series:
             if row < 0:
                 if capped and self._is_full():
                     return None
-                locked = self.arena.lock()
+                if self.parts:  # nothing of this process until it is first used: who never sets it is none
+                    row = self.table.append(self._outside(wanted, length, record_flags, split), child)
+                    return child
+                locked = self.arena.lock(PATIENCE)
                 try:
                     if locked:
                         self.arena.catch_up()
@@ -288,26 +291,24 @@ class Series:
                             return None
                         if locked and self.arena.is_current() and self.pending is None:
                             cell = self.arena.make(
-                                record_flags | (PART if self.parts else 0),
+                                record_flags,
                                 self.offset,
                                 self.cells,
                                 wanted,
                                 length,
                                 split,
                                 created,
-                                self._owner(owner) if self.parts else cython.NULL,
+                                cython.NULL,
+                                not capped,
                             )
                             if cell == 0 and capped and self.nlabels:
                                 return None  # the arena is full
                         if cell == 0:
                             parked = True
-                            cell = new_private(self.cells, wanted, length, record_flags, split, created)
-                            if cell == 0:
-                                raise MemoryError
+                            cell = self._outside(wanted, length, record_flags, split)
+                            add_alone(self.arena.attachment, cell)
                         row = self.table.append(cell, child)
                         child.cell = cell
-                        if self.parts and not parked:
-                            self._own(child)
                 finally:
                     if locked:
                         self.arena.unlock()
@@ -319,6 +320,23 @@ class Series:
                 self.table.children[row] = child
                 return child
             return found
+
+        @cython.cfunc
+        @cython.exceptval(0, check=False)
+        def _outside(
+            self,
+            label_text: cython.pointer[cython.const[cython.char]],
+            length: cython.size_t,
+            record_flags: uint32_t,
+            split: cython.size_t,
+        ) -> cython.size_t:
+            """A record of this process, for a series that has no place in the arena yet."""
+            cell: cython.size_t = new_private(
+                self.cells, label_text, length, record_flags & ESCAPED, split, round(time.time(), 3)
+            )
+            if cell == 0:
+                raise MemoryError
+            return cell
 
         @cython.cfunc
         @cython.exceptval(check=False)
@@ -340,6 +358,8 @@ class Series:
             for i in range(self.table.count):
                 if self.table.rows[i]:
                     texts.append(text(self.table.rows[i])[: text_len(self.table.rows[i])])
+            if self.parts:
+                texts = list(dict.fromkeys(texts + list(self.others.values())))
             return [self.values(label_text) for label_text in texts]
 
         def remove(self, values: tuple, own: bool = False) -> bool:
@@ -361,7 +381,7 @@ class Series:
             parts: list = []
             if not own:
                 parts = [each for each, part_text in self.others.items() if part_text == label_text]
-            locked: cython.bint = self.arena.lock()
+            locked: cython.bint = self.arena.lock(PATIENCE)
             try:
                 if locked:
                     self.arena.catch_up()
@@ -375,7 +395,9 @@ class Series:
                     if cell:
                         gone = self.table.drop(cell)
                         self.others.pop(cell, None)
-                        if not flags(cell) & PRIVATE:
+                        if flags(cell) & PRIVATE:
+                            drop_alone(self.arena.attachment, cell)
+                        else:
                             self.arena.remove(cell)
                     for part in parts:
                         if part != cell:
@@ -384,12 +406,17 @@ class Series:
                 elif cell:
                     gone = self.table.drop(cell)
                     raise_flags(cell, REMOVED | HIDDEN)
+                    if flags(cell) & PRIVATE:
+                        drop_alone(self.arena.attachment, cell)
+                        cell = 0
             finally:
                 if locked:
                     self.arena.unlock()
             if not done:  # gone for all, who have yet to be told
                 self.arena.parked += [(self, each) for each in {cell, *parts} if each]
-            if gone is not None and flags(cython.cast(Child, gone).cell) & PRIVATE:
+            if (
+                gone is not None and cython.cast(Child, gone).cell
+            ):  # a private record, which is the child's from here on
                 raise_flags(cython.cast(Child, gone).cell, REMOVED)
             self._forget(cell)
             if self.parts:
@@ -473,30 +500,32 @@ class Series:
             cell: cython.size_t
             if self.forks != fork_count():
                 self._after_fork()
-            for i in range(self.table.count):
-                if self.table.children[i] is child:
-                    cell = self.table.rows[i]
-                    if not flags(cell) & PRIVATE:
-                        child.cell = cell
+            for _attempt in range(2):
+                for i in range(self.table.count):
+                    if self.table.children[i] is child:
+                        cell = self.table.rows[i]
+                        if not flags(cell) & PRIVATE:
+                            child.cell = cell
+                        elif not self._move_in(child, i):
+                            add_alone(self.arena.attachment, cell)
+                            self.arena.park(self, child)
                         return
-                    self._move_in(child, i)
+                if not self.parts or self.nlabels:
                     return
-            if self.parts and not self.nlabels:
                 self.place(child, b"", 0, 0, False)
 
         def settled(self, child: Child) -> bool:
             """Whether a child that counted in memory of this process has its place in the arena, or needs none."""
-            i: cython.Py_ssize_t
+            row: cython.Py_ssize_t
             if self.pending is not None and not self.enroll(*self.pending):
                 return False
-            for i in range(self.table.count):
-                if self.table.children[i] is child:
-                    return not flags(self.table.rows[i]) & PRIVATE or self._move_in(child, i)
-            return True
+            if child.cell == 0 or flags(child.cell) & (PRIVATE | REMOVED) != PRIVATE:
+                return True
+            row = self.table.row_of(child.cell)
+            return row < 0 or self._move_in(child, row)
 
         def _move_in(self, child: Child, row: cython.Py_ssize_t) -> bool:
             """Have a row of private memory moved into the arena, to the series of its label text; whether it was."""
-            i: cython.Py_ssize_t
             k: cython.size_t
             owner: cython.double[5]
             private: cython.size_t = self.table.rows[row]
@@ -509,10 +538,7 @@ class Series:
                 self.arena.catch_up()
                 if not self.arena.is_current():
                     return False
-                for i in range(self.table.count):
-                    if i != row and self.table.rows[i] and text_len(self.table.rows[i]) == text_len(private):
-                        if memcmp(text(self.table.rows[i]), text(private), text_len(private)) == 0:
-                            there = i
+                there = self.table.other_of(private)
                 if there >= 0:
                     cell = self.table.rows[there]
                 else:
@@ -525,6 +551,7 @@ class Series:
                         split_of(private),
                         load(created_at(private)),
                         self._owner(owner) if self.parts else cython.NULL,
+                        self.nlabels == 0,
                     )
                     if cell == 0:
                         return False
@@ -545,6 +572,7 @@ class Series:
                     self._own(child)
                 if private in self.functions:
                     self.functions[cell] = self.functions.pop(private)
+                drop_alone(self.arena.attachment, private)
                 free_private(private)
             finally:
                 self.arena.unlock()
@@ -570,12 +598,13 @@ class Series:
             detached = like._sibling(self)
             label_text = self.text(everywhere)[0]
             # Removed from the start: no page has it, and it is given back with its child.
+            own: Child = detached
             if cython.compiled:
-                detached.cell = new_private(self.cells, label_text, len(label_text), REMOVED, 0, 0.0)
-                if detached.cell == 0:
+                own.cell = new_private(self.cells, label_text, len(label_text), REMOVED, 0, 0.0)
+                if own.cell == 0:
                     raise MemoryError
             else:
-                detached.cell = self.arena.allocate(self.cells, label_text, RECORD_REMOVED, 0, 0.0)
+                own.cell = self.arena.allocate(self.cells, label_text, RECORD_REMOVED, 0, 0.0)
             detached = self.kept.setdefault("detached", detached)
         return detached
 
@@ -632,21 +661,31 @@ class Series:
             lower_flags(child.cell, HIDDEN)
 
 
-if cython.compiled:
+if not cython.compiled:
+
+    def settle(_arena: Arena) -> None:
+        """Everything counts in memory of this process."""
+
+else:
 
     def settle(arena: Arena) -> None:
         """Have what counts in memory of this process alone moved into the arena, and removed what was to be removed."""
-        waiting = arena.parked
+        waiting: list = arena.parked
         left: list = []
-        if arena.settling:
+        i: cython.Py_ssize_t
+        if arena.settling or time.monotonic() < arena.settle_after:
             return
         arena.settling = True
         try:
             arena.parked = []
-            for family, what in waiting:
+            for i in range(len(waiting)):
+                family, what = waiting[i]
                 done = arena.discard(what) if isinstance(what, int) else family.settled(what)
-                if not done:
-                    left.append((family, what))
+                if not done:  # nor would it be with the others
+                    left = waiting[i:]
+                    break
         finally:
             arena.parked += left
+            if left:
+                arena.settle_after = time.monotonic() + RETRY
             arena.settling = False

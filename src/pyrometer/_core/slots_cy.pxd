@@ -8,6 +8,9 @@ cdef struct Attachment:
     size_t** handles    # cells of children that count for this process alone: a fork takes them from the child
     size_t handle_count
     size_t handle_room
+    size_t* alone       # private records that are to be moved into the arena: a fork's begin at zero
+    size_t alone_count
+    size_t alone_room
     Attachment* next
 
 
@@ -15,6 +18,8 @@ cdef size_t fork_count() noexcept nogil
 cdef bint is_quiet(Attachment* attachment) noexcept nogil
 cdef Attachment* attach(size_t at, bint private) noexcept nogil
 cdef void detach(Attachment* attachment) noexcept nogil
+cdef bint add_alone(Attachment* attachment, size_t cell) noexcept nogil
+cdef void drop_alone(Attachment* attachment, size_t cell) noexcept nogil
 cdef bint add_handle(Attachment* attachment, size_t* handle) noexcept nogil
 cdef void drop_handle(Attachment* attachment, size_t* handle) noexcept nogil
 cdef void keep_values(size_t at, size_t slot) noexcept nogil

@@ -33,6 +33,7 @@ if cython.compiled:
         swap_word,
         word,
     )
+    from cython.cimports.pyrometer._core.record_cy import clear_private
     from cython.cimports.pyrometer._core.shared import make_lock
 
     from pyrometer._core import layout
@@ -117,6 +118,8 @@ if cython.compiled:
             for i in range(attachment.handle_count):
                 attachment.handles[i][0] = 0
             attachment.handle_count = 0
+            for i in range(attachment.alone_count):
+                clear_private(attachment.alone[i])
             parent = attachment.slot
             attachment.forked = 0
             attachment.slot = _claim(attachment)
@@ -165,6 +168,7 @@ if cython.compiled:
             link = cython.address(link[0].next)
         link[0] = attachment.next
         free(attachment.handles)
+        free(attachment.alone)
         free(attachment)
 
     @cython.cfunc
@@ -306,6 +310,36 @@ if cython.compiled:
             return True
         start = start_of(word(slot + AT_PID))
         return start != 0 and (word(slot + AT_START) == 0 or word(slot + AT_START) == start)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def add_alone(attachment: cython.pointer[Attachment], cell: cython.size_t) -> cython.bint:
+        """Have a private record begin at zero in forks: its parent brings to the arena what it has counted."""
+        room: cython.size_t
+        if attachment.alone_count == attachment.alone_room:
+            room = attachment.alone_room * 2 + 16
+            grown = cython.cast(
+                cython.pointer[cython.size_t], realloc(attachment.alone, room * cython.sizeof(cython.size_t))
+            )
+            if grown == cython.NULL:
+                return False
+            attachment.alone = grown
+            attachment.alone_room = room
+        attachment.alone[attachment.alone_count] = cell
+        attachment.alone_count += 1
+        return True
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def drop_alone(attachment: cython.pointer[Attachment], cell: cython.size_t) -> cython.void:
+        i: cython.size_t
+        for i in range(attachment.alone_count):
+            if attachment.alone[i] == cell:
+                attachment.alone_count -= 1
+                attachment.alone[i] = attachment.alone[attachment.alone_count]
+                return
 
     @cython.cfunc
     @cython.nogil

@@ -39,6 +39,8 @@ cdef class Table:
     cdef list drop_removed(self)
     cdef int tidy(self) except -1
 
+    cdef Py_ssize_t row_of(self, size_t cell) noexcept
+    cdef Py_ssize_t other_of(self, size_t cell) noexcept
     cdef Py_ssize_t _slot_of(self, size_t cell) noexcept
     cdef void _place(self, uint32_t hash, size_t row) noexcept
     cdef int _compact(self) except -1

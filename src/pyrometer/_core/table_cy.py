@@ -197,6 +197,29 @@ class Table:
 
         @cython.cfunc
         @cython.exceptval(check=False)
+        def row_of(self, cell: cython.size_t) -> cython.Py_ssize_t:
+            """The row of a record, or -1."""
+            place: cython.Py_ssize_t = self._slot_of(cell)
+            return -1 if place < 0 else self.slots[place].row - 1
+
+        @cython.cfunc
+        @cython.exceptval(check=False)
+        def other_of(self, cell: cython.size_t) -> cython.Py_ssize_t:
+            """The row of another record with the same label text, or -1."""
+            hash: uint32_t = self.hash_of(text(cell), text_len(cell), flags(cell) & ESCAPED)
+            place: cython.size_t = hash & self.mask
+            other: cython.size_t
+            while self.slots[place].row:
+                if self.slots[place].row != GONE:
+                    other = self.rows[self.slots[place].row - 1]
+                    if other != cell and text_len(other) == text_len(cell) and not flags(other) & REMOVED:
+                        if memcmp(text(other), text(cell), text_len(cell)) == 0:
+                            return self.slots[place].row - 1
+                place = (place + 1) & self.mask
+            return -1
+
+        @cython.cfunc
+        @cython.exceptval(check=False)
         def _slot_of(self, cell: cython.size_t) -> cython.Py_ssize_t:
             """Where the row of a record is found, or -1."""
             hash: uint32_t = self.hash_of(text(cell), text_len(cell), flags(cell) & ESCAPED)
@@ -391,6 +414,13 @@ class Table:
             free(moved)
             self.count = n
             self.children = children
+            if self.room > 2 * n + 64:
+                self.room = n + n // 2 + 16
+                self.rows = cython.cast(
+                    cython.pointer[cython.size_t], realloc(self.rows, self.room * cython.sizeof(cython.size_t))
+                )
+            if self.mask > 8 * cython.cast(cython.size_t, self.live) + 64:
+                self._grow_slots()  # to the size that is wanted, which is less
             return 0
 
 
