@@ -252,7 +252,7 @@ resource.setrlimit(resource.RLIMIT_AS, (used + (48 << 20), -1))
 registry = CollectorRegistry()
 metric = Counter("c", "help", ["a"], registry=registry, max_series=None)
 for number in range(100):
-    metric.labels(f"{number:01000000}").inc()
+    metric.labels(f"{number:0100000}").inc()
 resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
 samples = [s for f in text_string_to_metric_families(generate_latest(registry).decode()) for s in f.samples]
 counts = {s.labels["a"][-12:]: s.value for s in samples if s.name == "c_total"}

@@ -108,7 +108,11 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
                 family = registry._enroll(family_in(registry._arena))
                 family.on_overflow = registry._count_overflow
                 self._attach(family, observable)
-                registry.register(self)
+                try:
+                    registry.register(self)
+                except DuplicateTimeseries:
+                    family.withdraw()
+                    raise
         elif registry is None:
             self._attach(alone(), observable)
         elif hasattr(registry, "register") and not isinstance(registry, type):

@@ -342,7 +342,7 @@ class Attached:
             result = take_lock(at, 0)
             if result < 0:
                 if monotonic() < self.blocked_until:
-                    patience = 1
+                    return False
                 with cython.nogil:
                     result = take_lock(at, patience)
                 if result < 0:

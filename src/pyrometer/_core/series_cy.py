@@ -314,6 +314,9 @@ class Series:
                         self.arena.unlock()
                 if parked:
                     self.arena.park(self, child)
+                elif self.arena.parked:  # the lock can be had again
+                    self.arena.settle_after = 0.0
+                    settle(self.arena)
             found = self.table.children[row]
             if found is None:
                 child.cell = self.table.rows[row]
@@ -567,6 +570,7 @@ class Series:
                         self.table.children[there] = child
                 else:
                     self.table.rows[row] = cell
+                    self.table.unsorted = True
                 child.cell = cell
                 if self.parts:
                     self._own(child)
