@@ -12,9 +12,10 @@ when it is first asked for.
 
 from __future__ import annotations
 
+from pyrometer._holdings import join
 from pyrometer._policy import Policy, disable_created_metrics, enable_created_metrics
 from pyrometer.metrics import Counter, Enum, Gauge, Histogram, Info, Summary
-from pyrometer.registry import REGISTRY, CollectorRegistry, DuplicateTimeseries, join
+from pyrometer.registry import REGISTRY, CollectorRegistry, DuplicateTimeseries
 
 __version__ = "0.1.0.dev0"
 

@@ -105,7 +105,7 @@ class MetricWrapperBase(MetricBase, metaclass=_MetricType):
                 if other is not None:
                     self._attach(_same(type(self), definition, other), observable)
                     return
-                family = registry._enroll(family_in(registry._arena))
+                family = registry._holdings.enroll(family_in(registry._arena))
                 family.on_overflow = registry._count_overflow
                 self._attach(family, observable)
                 try:

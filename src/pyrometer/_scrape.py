@@ -142,7 +142,7 @@ class Scrape:
         for collector in self._collectors:
             family = cells_of(collector)
             if family is not None:
-                family = self.registry._newest(family)
+                family = self.registry._holdings.newest(family)
                 if family in shown:
                     continue
                 shown.add(family)
@@ -152,11 +152,11 @@ class Scrape:
             for flight in self.registry._flights_of(collector):
                 outcome = outcomes.get(flight)
                 if isinstance(outcome, Exception):
-                    self.registry._share(collector, [])
+                    self.registry._holdings.share(collector, [])
                 elif outcome is not None:
                     for metric in outcome:
                         self._add(items, collector, flight.label, metric)
-                    self.registry._share(collector, outcome)
+                    self.registry._holdings.share(collector, outcome)
         for label, metric in self.registry._results_of_others():
             self._add(items, None, label, metric)
         for family in self.registry._strangers():

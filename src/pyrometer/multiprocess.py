@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 
 from pyrometer._arenas import known_arena
-from pyrometer.registry import REGISTRY, CollectorRegistry, join
+from pyrometer._holdings import join
+from pyrometer.registry import REGISTRY, CollectorRegistry
 
 __all__ = ["MultiProcessCollector", "mark_process_dead"]
 

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-import time
-from _weakref import ref
 
-from pyrometer import _results as results
-from pyrometer._arenas import program_arena, replace_arena, replace_broken
-from pyrometer._catalogue import adopted, enroll, strangers
-from pyrometer._core import COMPILED
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.children_cy import CounterBase
 from pyrometer._core.family_cy import Family
 from pyrometer._core.lock import ForkSafeLock
-from pyrometer._core.metric_cy import MetricBase
-from pyrometer._core.news import refresh, settle
+from pyrometer._holdings import Holdings
 from pyrometer._kinds import COUNTER_LINES, cells_of, family_of, series_names
 from pyrometer._names import UNDERSCORES, checked_labels, escape_metric_name
 from pyrometer._policy import Policy
-from pyrometer._refreshing import resume
 
 # `typing` alone costs 8 ms to import, a good part of what the whole package may take.
 TYPE_CHECKING = False
@@ -51,9 +43,6 @@ else:
 _ERRORS = "pyrometer_scrape_errors"
 _OVERFLOWS = "pyrometer_series_overflow"
 _OWN_SERIES = [name for own in (_ERRORS, _OVERFLOWS) for name in series_names(own, "counter")]
-
-
-_named: list[ref[CollectorRegistry]] = []
 
 
 class DuplicateTimeseries(ValueError):
@@ -93,15 +82,7 @@ class CollectorRegistry:
             raise TypeError(f"registry: policy must be a Policy or None, got {policy!r}")
         self.policy = Policy() if policy is None else policy
         self.name = name
-        if name:
-            _named.append(ref(self))
-        self._own_arena: Arena | None = None
-        self._foreign: dict[int, Family] = {}
-        self._latest: set[Family] = set()
-        self._owners: dict[str, Family] = {}
-        self._collector_families: dict[Collector, Family] = {}
-        self._redefined: set[str] = set()
-        self._revision = (-1, -1)
+        self._holdings = Holdings(name)
         self._lock = ForkSafeLock()
         self._collector_to_names: dict[Collector, list[str]] = {}
         self.itself = _Own()
@@ -116,182 +97,9 @@ class CollectorRegistry:
         self._target_info: dict[str, str] | None = None
         self.set_target_info(target_info)
 
-    # ---- the arena
-
     @property
     def _arena(self) -> Arena:
-        """The memory of its families: with a name that of the program, without one that of this process's forks."""
-        if self._own_arena is None:
-            with self._lock:
-                if self._own_arena is None:
-                    self._own_arena = program_arena() if self.name else Arena()
-        return self._own_arena
-
-    def _enroll(self, family: Family, role: str = "") -> Family:
-        """Make a family known to the other processes of the program."""
-        enroll(family, self.name, family.kept.get("detail", ()), role)
-        if not role and family.kind == "gauge":
-            self._find_roles(family)
-        return family
-
-    def _take_in(self, family: Family) -> None:
-        """A metric of no registry, or one that left this one, is registered: its series are those of the registry."""
-        if family.arena is self._arena:
-            family.reinstate()
-        else:
-            family.move(self._arena)
-            self._enroll(family)
-            family.arrive()
-
-    def _tell_of(self, collector: Collector) -> None:
-        """Tell the other processes of a collector, whose last result they show where they do not have it."""
-        if isinstance(collector, CollectorRegistry) or not COMPILED:
-            return
-        kind = f"{type(collector).__module__}.{type(collector).__qualname__}"
-        before = sum(type(other) is type(collector) for other in self._collector_families)
-        family = Family(self._arena, "info", f"{kind} {before}", "", "", (), (), 1)
-        family.kept["role"] = results.ROLE
-        self._collector_families[collector] = self._enroll(family, results.ROLE)
-        family.kept["handle"] = handle = MetricBase()
-        handle._attach(family, True)
-
-    def _share(self, collector: Collector, metrics: list[Metric]) -> None:
-        """Keep a collector's result for the processes that do not have it; nothing where all have."""
-        family = self._collector_families.get(collector)
-        if family is not None and not self._arena.is_used_by_all(family.offset):
-            family.put_note(family.kept["handle"], 0, results.as_note(metrics), 0.0, time.time())
-
-    def _results_of_others(self) -> Iterator[tuple[str, Metric]]:
-        """(label, family) of the last results of collectors that only other processes have."""
-        for registry in self._with_inner():
-            for family in list(registry._foreign.values()):
-                if family.kept.get("role") != results.ROLE or family.is_withdrawn():
-                    continue
-                for data, _, stamp in family.read_notes().values():
-                    if stamp + results.LASTING > time.time() or family.arena.is_used(family.offset):
-                        label = family.name.split()[0].rpartition(".")[2]
-                        for metric in results.from_note(data):
-                            yield label, metric
-
-    def _move(self, arena: Arena, lost: bool = False) -> None:
-        """Move to another arena, with everything that was counted here, unless it is lost."""
-        with self._lock:
-            if self._own_arena is None:
-                return
-            before, self._own_arena = self._own_arena, arena
-            self._foreign.clear()
-            self._latest, self._owners = set(), {}
-            self._revision = (-1, -1)
-            for family in list(before.families.values()):
-                record = before.definitions.get(family.offset)
-                if record is not None and record[0] == self.name:
-                    within = family.kept.get("role", "")
-                    family.move(arena, lost)
-                    if family.definition is not None or within or family.name in self._own:
-                        self._enroll(family, within)
-                        family.arrive()
-
-    def _refresh(self) -> None:
-        """Learn what other processes have defined, counted for the first time, and removed; bury the dead."""
-        for registry in self._with_inner():
-            if registry.name or registry._own_arena is not None:
-                registry._adopt()
-
-    def _adopt(self) -> None:
-        resume()
-        if self._arena.broken:
-            _begin_anew(self._arena)
-        arena = self._arena
-        arena.settle_after = 0.0
-        settle(arena)
-        refresh(arena)
-        arena.processes()
-        arena.tidy()
-        for _ in range(3):
-            unknown = list(strangers(arena, self.name))
-            for offset, record in unknown:
-                try:
-                    self._adopt_one(offset, record)
-                except (ValueError, IndexError):  # the record of a process that writes what we do not understand
-                    arena.definitions.pop(offset, None)
-            if not unknown:
-                break
-        if self._revision != (arena.revision, arena.buried):
-            self._revision = (arena.revision, arena.buried)
-            self._find_latest(arena)
-        refresh(arena)
-
-    def _adopt_one(self, offset: int, record: list[str]) -> None:
-        role = record[-1]
-        family = adopted(self._arena, offset, record)
-        self._foreign[family.offset] = family
-        if not role:
-            self._find_roles(family)
-        else:
-            for main in list(self._arena.families.values()):
-                if main.name == family.name and main.labelnames == family.labelnames and not main.parts:
-                    main.kept[role] = family
-
-    def _find_roles(self, family: Family) -> None:
-        for other in list(family.arena.families.values()):
-            role = other.kept.get("role", "")
-            if role and other.name == family.name and other.labelnames == family.labelnames:
-                family.kept[role] = other
-
-    def _find_latest(self, arena: Arena) -> None:
-        """Of families that have series of one name, find the one that pages show.
-
-        It is the one made last, of those that a live process has. What is neither shown nor had ends.
-        """
-        own = [
-            family
-            for family in arena.families.values()
-            if not family.is_withdrawn()
-            and not family.kept.get("role")
-            and arena.definitions.get(family.offset, [""])[0] == self.name
-        ]
-        self._owners = {}
-        for family in sorted(own, key=lambda each: (arena.is_used(each.offset), each.made)):
-            for name in series_names(family.name, family.kind):
-                before = self._owners.get(name)
-                if before is not None:
-                    self._owners = {each: owner for each, owner in self._owners.items() if owner is not before}
-            self._owners.update(dict.fromkeys(series_names(family.name, family.kind), family))
-        self._latest = set(self._owners.values())
-        for family in own:
-            if family in self._latest:
-                continue
-            if family.name not in self._redefined:
-                self._redefined.add(family.name)
-                import logging
-
-                logging.getLogger("pyrometer").warning(
-                    '%s "%s" is defined in two ways by processes of this program: the definition made last is exposed, '
-                    "and what the other one counted is not",
-                    family.kind,
-                    family.name,
-                )
-            if not arena.is_used(family.offset):
-                self._foreign.pop(family.offset, None)
-                family.end()
-
-    def _newest(self, family: Family) -> Family:
-        """The family that a page shows for one of ours: another process may have defined its name otherwise since."""
-        if not family.offset or family in self._latest:
-            return family
-        names = series_names(family.name, family.kind)
-        latest = next((self._owners[name] for name in names if name in self._owners), family)
-        return family if latest.is_withdrawn() else latest
-
-    def _strangers(self) -> list[Family]:
-        """The families that only other processes have defined, in order."""
-        found: list[Family] = []
-        for registry in self._with_inner():
-            for family in registry._foreign.values():
-                if family in registry._latest and not family.is_withdrawn():
-                    if family.name not in (_ERRORS, _OVERFLOWS):
-                        found.append(family)
-        return sorted(found, key=lambda family: family.made)
+        return self._holdings.arena
 
     # ---- registration
 
@@ -322,9 +130,10 @@ class CollectorRegistry:
             self._collector_to_names[collector] = names
             family = family_of(collector)
             if family is not None and not family.enrolled:
-                self._take_in(family)
-            elif family is None and self.name and collector not in self.default_collectors.values():
-                self._tell_of(collector)
+                self._holdings.take_in(family)
+            elif family is None and self.name and not isinstance(collector, CollectorRegistry):
+                if collector not in self.default_collectors.values():  # which every process has
+                    self._holdings.tell_of(collector)
 
     def unregister(self, collector: Collector) -> None:
         """Take a collector out; KeyError if the registry does not have it."""
@@ -334,9 +143,7 @@ class CollectorRegistry:
             for name in self._collector_to_names.pop(collector):
                 self._names_to_collectors.pop(_key(name), None)
             self._flights.pop(collector, None)
-            family = family_of(collector) or self._collector_families.pop(collector, None)
-            if family is not None and family.arena is self._own_arena:
-                family.withdraw()
+            self._holdings.let_go(collector, family_of(collector))
 
     def restricted_registry(self, names: Iterable[str]) -> RestrictedRegistry:
         """A view of the registry that has the series of these names alone (`view_total`, not the family's `view`)."""
@@ -359,9 +166,8 @@ class CollectorRegistry:
             elif self._target_info:
                 self._names_to_collectors.pop("target_info", None)
             self._target_info = labels
-            if self.name and self._described not in self._collector_families:
-                if labels:
-                    self._tell_of(self._described)
+            if self.name and labels:
+                self._holdings.tell_of(self._described)
 
     def get_target_info(self) -> dict[str, str] | None:
         """The labels of `target_info`."""
@@ -468,15 +274,31 @@ class CollectorRegistry:
         with self._lock:
             if name not in self._own:
                 family = Family(self._arena, "counter", name, documentation, "", (labelname,), COUNTER_LINES, 1)
-                self._enroll(family)
+                self._holdings.enroll(family)
                 counter = self._own[name] = CounterBase()
                 counter._attach(family, False)
         self._own[name].labels(value).inc()  # type: ignore[attr-defined]
 
     def _own_families(self) -> list[Family]:
         own = [counter._family for counter in list(self._own.values())]
-        theirs = [family for family in self._foreign.values() if family.name in (_ERRORS, _OVERFLOWS)]
+        theirs = [family for family in self._holdings.strangers() if family.name in (_ERRORS, _OVERFLOWS)]
         return own + [family for family in theirs if family.name not in self._own]
+
+    # ---- what other processes have
+
+    def _refresh(self) -> None:
+        for registry in self._with_inner():
+            if not registry._holdings.is_empty:
+                registry._holdings.refresh()
+
+    def _strangers(self) -> list[Family]:
+        """The families of pages that only other processes have defined."""
+        found = [family for registry in self._with_inner() for family in registry._holdings.strangers()]
+        return [family for family in found if family.name not in (_ERRORS, _OVERFLOWS)]
+
+    def _results_of_others(self) -> list[tuple[str, Metric]]:
+        """(label, family) of what collectors gave that only other processes have."""
+        return [result for registry in self._with_inner() for result in registry._holdings.results()]
 
 
 class RestrictedRegistry:
@@ -577,33 +399,6 @@ def describe(collector: Any) -> str:
     if family is not None:
         return f'{family.kind} "{family.name}" ({family.definition.place})'
     return "the registry itself" if isinstance(collector, _Own) else f"collector {type(collector).__qualname__}"
-
-
-def _begin_anew(broken: Arena) -> None:
-    """Go on in another arena: somebody has cut the file of this one, or written over it."""
-    arena = replace_broken(broken)
-    for registry in [reference() for reference in list(_named)]:
-        if registry is not None and registry._own_arena is broken:
-            registry._move(arena, True)
-
-
-def join(path: str) -> None:
-    """Share metrics with all processes that join the same place, from now on.
-
-    path: a directory, made (0700) if it is missing. What was counted in this process's named registries, and by the
-    processes it shares with so far, is taken along. May be called at any time, before or after metrics are defined; an
-    OSError says why the place cannot be had, and then nothing changes.
-    """
-    arena, before = replace_arena(os.fspath(path))
-    if before is not None:
-        for registry in [reference() for reference in list(_named)]:
-            if registry is not None:
-                registry._move(arena)
-        before.vacate()
-        if before.keeper:
-            from pyrometer._place import leave
-
-            leave(before.keeper)
 
 
 REGISTRY = CollectorRegistry(name="default")

@@ -495,8 +495,8 @@ class Arena(Attached):
                 import logging
 
                 logging.getLogger("pyrometer").warning(
-                    '%s "%s": no place for a new series at once (the arena is full, or another process is stopped while '
-                    "it makes one): it counts in this process alone until there is one; further ones are not reported",
+                    '%s "%s": no place for a new series at once (the arena is full, or another process is stopped '
+                    "while it makes one): it counts in this process alone until there is one, as will further ones",
                     family.kind,
                     family.name,
                 )

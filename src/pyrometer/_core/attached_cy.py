@@ -20,7 +20,6 @@ from pyrometer._core.news import refresh
 
 if cython.compiled:
     from cython.cimports.libc.stdint import uint16_t
-    from cython.cimports.libc.string import memset
     from cython.cimports.pyrometer._core.chunks_cy import rebuild
     from cython.cimports.pyrometer._core.header_cy import begin
     from cython.cimports.pyrometer._core.memory_cy import map_file, map_unnamed, unmap

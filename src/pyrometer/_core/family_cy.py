@@ -47,8 +47,8 @@ else:
     from pyrometer._core.table_cy import Child
 
 from pyrometer._core import layout
-from pyrometer._core.layout import RECORD_HIDDEN
 from pyrometer._core.attached_cy import PATIENCE
+from pyrometer._core.layout import RECORD_HIDDEN
 from pyrometer._core.news import refresh
 
 if cython.compiled:

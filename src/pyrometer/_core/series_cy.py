@@ -19,7 +19,6 @@ else:
 if cython.compiled:
     from cython.cimports.libc.stdint import uint32_t
     from cython.cimports.libc.stdlib import malloc
-    from cython.cimports.libc.string import memcmp
     from cython.cimports.posix.unistd import getpid
     from cython.cimports.pyrometer._core.arena_cy import Arena
     from cython.cimports.pyrometer._core.native import (
@@ -47,8 +46,8 @@ else:
     from pyrometer._core.table_cy import Child, Table
 
 from pyrometer._core import layout
-from pyrometer._core.layout import RECORD_ESCAPED, RECORD_HIDDEN, RECORD_REMOVED
 from pyrometer._core.attached_cy import PATIENCE, RETRY
+from pyrometer._core.layout import RECORD_ESCAPED, RECORD_HIDDEN, RECORD_REMOVED
 from pyrometer._core.news import refresh
 from pyrometer._core.text_cy import escape, quoted, unescape
 
