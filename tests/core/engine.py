@@ -21,11 +21,11 @@ import pyrometer
 from pyrometer._core import COMPILED, header_cy
 from pyrometer._core.arena_cy import Arena
 from pyrometer._core.children_cy import CounterBase, GaugeBase, HistogramBase, SummaryBase
+from pyrometer._core.family_cy import Family
 from pyrometer._core.layout import HEAD, packed
+from pyrometer._core.metric_cy import MetricBase
 from pyrometer._core.news import refresh
 from pyrometer._core.render_cy import BUCKET, COUNT, CREATED, STATE, VALUE, Page
-from pyrometer._core.family_cy import Family
-from pyrometer._core.metric_cy import MetricBase
 from pyrometer._core.snapshot_cy import Snapshot, read_cell
 
 __all__ = ["BUCKET", "COMPILED", "COUNT", "CREATED", "STATE", "VALUE", "Arena", "CounterBase", "Family", "GaugeBase"]

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import Missing
 from workers import puppets
+from workers.hazards import Begin, programs
+from workers.needs import not_run
 from workers.puppets import Puppet
 from workers.running import Workers
+from workers.takeover import Start, starting
 
-SHARING = {"serve", "puppet", "run"}  # fixtures of tests in which processes count together
+SHARING = {"serve", "puppet", "run", "begin", "start"}  # fixtures of tests in which processes count together
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -31,11 +35,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Workers]]:
-    """Start a server for the length of the test: `serve(gunicorn, "--workers=4", app=..., VARIABLE=...)`."""
+    """Start a server for the length of the test: `serve(gunicorn, "--workers=4", app=..., VARIABLE=...)`.
+
+    Where it is not installed the test counts as not run.
+    """
     with ExitStack() as stack:
 
         def start(kind: Callable[..., Workers], *options: str, **more: str) -> Workers:
-            return stack.enter_context(kind(tmp_path / f"{kind.__name__}{next(numbers)}.log", *options, **more))
+            try:
+                server = kind(tmp_path / f"{kind.__name__}{next(numbers)}.log", *options, **more)
+            except Missing as reason:
+                not_run(str(reason))
+            return stack.enter_context(server)
 
         numbers = iter(range(100))
         yield start
@@ -52,6 +63,20 @@ def puppet(tmp_path: Path) -> Iterator[Callable[..., Puppet]]:
 def run(tmp_path: Path) -> Callable[..., Any]:
     """Run a program to its end, and give what it printed, a literal: `run(source, *arguments, VARIABLE=...)`."""
     return lambda source, *arguments, **more: puppets.run(tmp_path, source, *arguments, **more)
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Begin]:
+    """Start programs under hazards for the length of the test: `begin("limit = 3", PYROMETER_ARENA=...)`."""
+    with programs(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start programs that serve their metrics for the length of the test."""
+    with starting(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import functools
 import itertools
 import os
 import select
-import shlex
 import signal
 import subprocess
 import sys
@@ -18,8 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pytest
-from conftest import NOT_RUN
+from workers.needs import need_permission, not_run
 from workers.processes import children_of
 from workers.running import environment
 
@@ -247,41 +244,20 @@ def in_mounts(commands: str) -> tuple[str, ...]:
 
     The test counts as not run where that is not permitted.
     """
-    _need("unshare", "--mount")
+    need_permission("unshare", "--mount")
     done = subprocess.run(["unshare", "--mount", "sh", "-c", commands], capture_output=True, timeout=DEADLINE)
     if done.returncode != 0:
-        pytest.skip(NOT_RUN + f"not permitted: {commands}: {done.stderr.decode()[-200:]}")
+        not_run(f"not permitted: {commands}: {done.stderr.decode()[-200:]}")
     return ("unshare", "--mount", "sh", "-c", f'{commands} && exec "$@"', "sh")
 
 
 def in_container(commands: str = ":") -> tuple[str, ...]:
     """A command that runs another as the first process of a pid namespace, with a /proc of its own."""
     options = ("--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc")
-    _need("unshare", *options)
+    need_permission("unshare", *options)
     return ("unshare", *options, "sh", "-c", f'{commands} && exec "$@"', "sh")
-
-
-@functools.cache
-def _refused(*command: str) -> str:
-    try:
-        done = subprocess.run([*command, "true"], capture_output=True, timeout=DEADLINE)
-    except OSError as error:
-        return str(error)
-    return done.stderr.decode()[-200:] if done.returncode else ""
-
-
-def _need(*command: str) -> None:
-    refused = _refused(*command)
-    if refused:
-        pytest.skip(NOT_RUN + f"{shlex.join(command)} is not permitted: {refused}")
 
 
 def limited(kilobytes: int) -> tuple[str, ...]:
     """A command that runs another with so much address space."""
     return ("sh", "-c", f'ulimit -v {kilobytes} && exec "$@"', "sh")
-
-
-def need_root() -> None:
-    """The test counts as not run without root's rights."""
-    if os.geteuid() != 0:
-        pytest.skip(NOT_RUN + "it takes root's rights")

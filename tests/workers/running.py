@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from fixtures_shop import clean_environment
-from servers import Server, wait_until
+from servers import Missing, Server, wait_until
 from workers.loads import Load
 from workers.pages import NO_ANSWER, Answer, Connection, value
 from workers.processes import children_of, is_helper, listening
 
 HERE = Path(__file__).resolve().parent
+WORKER_CLASSES = {"=gevent": "gevent", "=uvicorn_worker.UvicornWorker": "uvicorn_worker"}
+"""What a worker class of gunicorn's takes beside gunicorn, by the end of the option that names it."""
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -88,38 +91,51 @@ class Workers(Server):
         return seen
 
 
-def _python(module: str, *options: str) -> list[str]:
+def need(*modules: str) -> None:
+    """Raise Missing where one of the packages is not installed."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise Missing(f"{module} is not installed")
+
+
+def python(module: str, *options: str) -> list[str]:
+    """The command that runs a package with options. Raises Missing where it is not installed."""
+    need(module)
     return [sys.executable, "-m", module, *options]
 
 
 def gunicorn(log: Path, *options: str, app: str = "apps:wsgi", **variables: str) -> Workers:
-    """gunicorn with that application of apps.py."""
-    command = _python("gunicorn", "--bind", "127.0.0.1:0", "--no-control-socket")
+    """gunicorn with that application of apps.py. Raises Missing where it, or a worker class, is not installed."""
+    need(*(module for option in options for name, module in WORKER_CLASSES.items() if option.endswith(name)))
+    command = python("gunicorn", "--bind", "127.0.0.1:0", "--no-control-socket")
     command += ["--graceful-timeout=1", *options, app]
     return Workers(command, listening=r"Listening at: http://127\.0\.0\.1:(\d+)", log=log, **variables)
 
 
 def uvicorn(log: Path, *options: str, app: str = "apps:asgi", **variables: str) -> Workers:
-    """uvicorn with that application of apps.py."""
-    command = _python("uvicorn", "--port", "0", "--no-access-log", *options, app)
+    """uvicorn with that application of apps.py. Raises Missing where it is not installed."""
+    command = python("uvicorn", "--port", "0", "--no-access-log", *options, app)
     return Workers(command, listening=r"running on http://127\.0\.0\.1:(\d+)", log=log, **variables)
 
 
 def granian(log: Path, *options: str, app: str = "apps:wsgi", **variables: str) -> Workers:
-    """Granian with that application of apps.py."""
-    command = _python("granian", "--port", "0", "--interface", app.partition(":")[2], *options, app)
+    """Granian with that application of apps.py. Raises Missing where it is not installed."""
+    command = python("granian", "--port", "0", "--interface", app.partition(":")[2], *options, app)
     return Workers(command, listening=r"Listening at: http://127\.0\.0\.1:(\d+)", log=log, **variables)
 
 
 def hypercorn(log: Path, *options: str, app: str = "apps:asgi", **variables: str) -> Workers:
-    """hypercorn with that application of apps.py."""
-    command = _python("hypercorn", "--bind", "127.0.0.1:0", *options, app)
+    """hypercorn with that application of apps.py. Raises Missing where it is not installed."""
+    command = python("hypercorn", "--bind", "127.0.0.1:0", *options, app)
     return Workers(command, listening=r"Running on http://127\.0\.0\.1:(\d+)", log=log, **variables)
 
 
 def uwsgi(log: Path, *options: str, app: str = "apps:wsgi", **variables: str) -> Workers:
-    """uWSGI with that application of apps.py."""
-    command = [str(Path(sys.executable).with_name("uwsgi")), "--http-socket", "127.0.0.1:0", "--need-app"]
+    """uWSGI with that application of apps.py. Raises Missing where it is not installed."""
+    program = Path(sys.executable).with_name("uwsgi")
+    if not program.exists():
+        raise Missing("uwsgi is not installed")
+    command = [str(program), "--http-socket", "127.0.0.1:0", "--need-app"]
     command += ["--die-on-term", "--reload-mercy=1", "--worker-reload-mercy=1", "--disable-logging"]
     command += ["--virtualenv", sys.prefix, "--module", app, *options]
     return Workers(command, listening=r"bound to TCP address 127\.0\.0\.1:(\d+)", log=log, **variables)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from workers.pages import Connection, value
 from workers.puppets import Puppet
-from workers.running import Workers
+from workers.running import Workers, python
 
 Serve = Callable[..., Workers]
 Start = Callable[..., Puppet]
@@ -24,8 +23,8 @@ def scrapes(times):
 
 
 def celery(log: Path, *options: str, **variables: str) -> Workers:
-    """A worker of Celery with the tasks of tasks.py, its metrics served by its main process."""
-    command = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "--pool=prefork", "--concurrency=3"]
+    """A worker of Celery with the tasks of tasks.py, its metrics served by its main process. Raises Missing."""
+    command = python("celery", "-A", "tasks", "worker", "--pool=prefork", "--concurrency=3")
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO", *options]
     return Workers(command, listening=r"metrics on http://127\.0\.0\.1:(\d+) ", log=log, **variables)
 

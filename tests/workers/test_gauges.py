@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import struct
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOT_RUN
 from servers import wait_until
+from workers.needs import need_permission
 from workers.puppets import Puppet
 
 from pyrometer._core import layout
@@ -333,8 +331,7 @@ print(seen + [values("total"), values("every")])
 def test_reused_process_id(counts: bool, run: Run, tmp_path: Path) -> None:
     """A process that has the id of a dead one is not that one, whether it uses metrics itself or not."""
     isolation = ["unshare", "--user", "--map-root-user", "--fork", "--pid", "--mount-proc"]
-    if not shutil.which("unshare") or subprocess.run([*isolation, "true"], capture_output=True).returncode != 0:
-        pytest.skip(NOT_RUN + "this machine lets nobody have a process namespace of their own")
+    need_permission(*isolation)
     script = tmp_path / "reused.py"
     script.write_text(REUSED)
     command = [*isolation, sys.executable, str(script), *["x"] * counts]

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from workers.hazards import Begin, in_mounts, need_root, programs
+from workers.hazards import Begin, in_mounts
+from workers.needs import need_root
 
 from pyrometer._core import layout
 
 NAME = f"pyrometer-v{layout.VERSION}.arena"
 COUNT_IN_FORK = "status_of(fork(lambda: [views.labels('p').inc(), views.labels('fork').inc(), page()]))"
-
-
-@pytest.fixture
-def begin(tmp_path: Path) -> Iterator[Begin]:
-    """Start programs that last as long as the test: `begin("limit = 3", PYROMETER_ARENA=...)`."""
-    with programs(tmp_path) as start:
-        yield start
 
 
 @pytest.fixture

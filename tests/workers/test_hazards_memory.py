@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workers.hazards import Begin, in_mounts, limited, programs
+from workers.hazards import Begin, in_mounts, limited
 
 COUNT_IN_FORK = "status_of(fork(lambda: [views.labels('p').inc(), views.labels('fork').inc(), page()]))"
 BOUNDLESS = """
@@ -17,13 +16,6 @@ def fill(first, last, text=""):
         views.labels(f"{number}{text}").inc()
 """
 EVERYWHERE = "for d in /tmp /var/tmp /usr/tmp /run; do if [ -d $d ]; then mount --bind /dev/shm $d || exit 1; fi; done"
-
-
-@pytest.fixture
-def begin(tmp_path: Path) -> Iterator[Begin]:
-    """Start programs that last as long as the test: `begin("limit = 3", PYROMETER_ARENA=...)`."""
-    with programs(tmp_path) as start:
-        yield start
 
 
 def small(size: str, more: str = ":") -> str:

@@ -6,25 +6,17 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from servers import wait_until
-from workers.hazards import Begin, Program, in_container, programs
+from workers.hazards import Begin, Program, in_container
 
 COUNT_IN_FORK = "status_of(fork(lambda: [views.labels('p').inc(), views.labels('fork').inc(), page()]))"
 PROMPT = 0.06
 """Seconds that nothing takes which does not wait for the lock, on a busy machine."""
 PATIENT = 0.2
 """Seconds that something takes at most that waits for the lock: a tenth of a second, on a busy machine."""
-
-
-@pytest.fixture
-def begin(tmp_path: Path) -> Iterator[Begin]:
-    """Start programs that last as long as the test: `begin("limit = 3", PYROMETER_ARENA=...)`."""
-    with programs(tmp_path) as start:
-        yield start
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import NOT_RUN
+from workers.needs import need_program, need_root, not_run
 
 from pyrometer import _place
 from pyrometer._core import layout
@@ -255,6 +255,7 @@ def test_what_fails_leaves_nothing(either: Place, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     """Mount a tmpfs with options for the length of a test."""
+    need_program("mount")
     mounted = []
 
     def mount(options: str) -> Path:
@@ -262,7 +263,7 @@ def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         directory.mkdir(exist_ok=True)
         done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(directory)], capture_output=True)
         if done.returncode != 0:
-            pytest.skip(NOT_RUN + "mounting a tmpfs is not permitted")
+            not_run(f"mounting a tmpfs is not permitted: {done.stderr.decode()[-200:]}")
         mounted.append(directory)
         return directory
 
@@ -391,8 +392,7 @@ def test_a_directory_of_our_own_is_private(own: Place) -> None:
     os.chmod(own.directory, 0o777)
     inode(own)
     assert stat.S_IMODE(os.stat(own.directory).st_mode) == 0o700
-    if os.geteuid() != 0:
-        pytest.skip(NOT_RUN + "giving a directory away takes root's rights")
+    need_root()
     os.chown(own.directory, 65534, -1)
     with pytest.raises(PlaceError, match="belongs to user 65534, expected 0"):
         inode(own)
@@ -400,8 +400,7 @@ def test_a_directory_of_our_own_is_private(own: Place) -> None:
 
 def test_files_of_other_users(own: Place, named: Place) -> None:
     """Another user's file is never joined: a named one is left alone, in our own directory it is replaced."""
-    if os.geteuid() != 0:
-        pytest.skip(NOT_RUN + "giving a file away takes root's rights")
+    need_root()
     for place in (own, named):
         put(place, me())
         os.chown(place.file, 65534, -1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import NOT_RUN
+from workers.needs import need_module, need_permission, need_root
 
 from pyrometer import _program
 from pyrometer._program import VARIABLE, alive, boot, namespace, program, start_of
@@ -176,8 +175,7 @@ def test_a_forged_variable_is_not_believed(run: Run) -> None:
 
 def test_children_of_billiard_belong_to_their_parent(run: Run) -> None:
     """Celery's own multiprocessing executes children, too, and they are told in the same way."""
-    if importlib.util.find_spec("billiard") is None:
-        pytest.skip(NOT_RUN + "billiard is not installed")
+    need_module("billiard")
     found = run(multiprocessing_program("spawn", "report('parent'); start('child')", "billiard"))
     assert same(found).root[0] == found["parent"].pid
 
@@ -202,8 +200,7 @@ def test_a_process_that_executes_itself_is_a_new_program(run: Run) -> None:
 
 def test_a_worker_that_changed_its_user_belongs_to_its_master(run: Run) -> None:
     """A fork that gave up root's rights, to whom /proc then shows nothing of its master, has its name and root."""
-    if os.geteuid() != 0:
-        pytest.skip(NOT_RUN + "changing the user takes root's rights")
+    need_root()
     found = run(f"""
 import importlib.util, types
 spec = importlib.util.spec_from_file_location("its_program", {_program.__file__!r})
@@ -230,8 +227,7 @@ report("master")
 def test_another_pid_namespace(run: Run, proc: str) -> None:
     """In a pid namespace of its own a program has one name for its forks, and others cannot be asked about."""
     before = ("unshare", "--pid", "--fork", *(["--mount-proc"] if proc == "its own /proc" else []))
-    if subprocess.run([*before, "true"], capture_output=True).returncode != 0:
-        pytest.skip(NOT_RUN + "pid namespaces are not permitted")
+    need_permission(*before)
     found = run(
         f"""
 def fork():
@@ -255,8 +251,7 @@ report("first")
 
 def test_a_fork_into_another_pid_namespace(run: Run) -> None:
     """A worker that its master put in another pid namespace has the master's name."""
-    if subprocess.run(["unshare", "--pid", "--fork", "true"], capture_output=True).returncode != 0:
-        pytest.skip(NOT_RUN + "pid namespaces are not permitted")
+    need_permission("unshare", "--pid", "--fork")
     found = run("""
 import ctypes
 def unshared():

@@ -5,24 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 from urllib.request import urlopen
 
 import pytest
-from fixtures_shop import clean_environment
+from workers.needs import need_module, need_program
+from workers.takeover import DEADLINE, Running, Start
 
 HOST = "127.0.0.1"
-DEADLINE = 20.0
 TAKEN_OVER = 3.0
 """Seconds in which another process is to answer; one attempt to bind every half second makes most of it."""
 
@@ -73,80 +69,6 @@ def port() -> int:
     return free_port()
 
 
-class Running:
-    """A program that says a line now and then; it and the processes whose ids it says are killed in the end."""
-
-    def __init__(self, *command: str, cwd: Path) -> None:
-        pipe = subprocess.PIPE
-        options: dict[str, Any] = {"cwd": cwd, "env": clean_environment(), "start_new_session": True}
-        self._process: subprocess.Popen[str] = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, text=True, bufsize=1, **options
-        )
-        self.pid = self._process.pid
-        self._said: list[int] = []
-
-    def line(self) -> str:
-        """The next line it says, "" when it and all its children have ended."""
-        assert self._process.stdout
-        line = self._process.stdout.readline().strip()
-        if line.partition(" ")[0].isdigit():
-            self._said.append(int(line.partition(" ")[0]))
-        return line
-
-    def go_on(self) -> None:
-        """Let it read a line."""
-        assert self._process.stdin
-        self._process.stdin.write("\n")
-
-    def workers(self, count: int, port: int) -> set[int]:
-        """The ids of so many workers, once each has said that it serves the port or stands by for it."""
-        lines = [self.line().split() for _ in range(count)]
-        assert [words[1:] for words in lines] == [[str(port)]] * count
-        return {int(words[0]) for words in lines}
-
-    def stop(self) -> None:
-        for pid in [*self._said, self.pid]:
-            # Of those that have ended, an id may be somebody else's by now.
-            with suppress(ProcessLookupError):
-                if os.getsid(pid) == self.pid:
-                    os.kill(pid, signal.SIGKILL)
-        self._process.wait(DEADLINE)
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe
-            pipe.close()
-
-
-class Start(NamedTuple):
-    """Starts programs in a directory of the test, where `program` has what they share."""
-
-    where: Path
-    started: list[Running]
-
-    def __call__(self, *command: str) -> Running:
-        running = Running(sys.executable, *command, cwd=self.where)
-        self.started.append(running)
-        return running
-
-    def workers(self, how: str, count: int, port: int, *certificate: str) -> tuple[Running, set[int]]:
-        """So many processes that serve one port, and their ids."""
-        program = self("program.py", how, str(count), str(port), *certificate)
-        return program, program.workers(count, port)
-
-    def code(self, code: str, port: int) -> Running:
-        """A program that begins with everything in `program` and the port."""
-        return self("-c", f"import os, signal, sys\nfrom program import *\nport = {port}\n{code}")
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start programs for the length of the test."""
-    shutil.copy(Path(__file__).with_name("takeover_program.py"), tmp_path / "program.py")
-    start = Start(tmp_path, [])
-    yield start
-    for running in start.started:
-        running.stop()
-
-
 @pytest.mark.parametrize("how", ["os.fork", "fork", "spawn", "forkserver"])
 def test_another_takes_over(start: Start, port: int, how: str) -> None:
     """Of four processes one serves; each time it is killed another answers, until one is left."""
@@ -180,6 +102,7 @@ idle()
 
 def test_over_tls(start: Start, port: int, tmp_path: Path) -> None:
     """Who takes over speaks TLS as who served before."""
+    need_program("openssl")
     pem = tmp_path / "both.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     names = ["-subj", "/CN=server", "-addext", f"subjectAltName=IP:{HOST}", "-keyout", str(pem), "-out", "-"]
@@ -381,12 +304,14 @@ say(os.getpid(), metrics.server_port)
 
 def gunicorn(start: Start, port: int, workers: int, *options: str) -> Running:
     """The real server with an application that serves its metrics on `port`."""
+    need_module("gunicorn")
     (start.where / "app.py").write_text(APP)
     environment = f"METRICS_PORT={port}"
     command = ["-m", "gunicorn", "-b", f"{HOST}:0", "-w", str(workers), "-e", environment, "--log-level", "error"]
     return start(*command, *options, "app:app")
 
 
+@pytest.mark.server
 def test_gunicorn(start: Start, port: int) -> None:
     """Under gunicorn one worker serves; killed, another does, its successor stands by, and a reload changes nothing."""
     program = gunicorn(start, port, 3)
@@ -403,6 +328,7 @@ def test_gunicorn(start: Start, port: int) -> None:
     until(lambda: answering(port) in reloaded)
 
 
+@pytest.mark.server
 def test_gunicorn_preload(start: Start, port: int) -> None:
     """With --preload the master serves, whatever happens to its workers, and none of them holds the port after it."""
     program = gunicorn(start, port, 2, "--preload")

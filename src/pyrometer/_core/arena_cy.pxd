@@ -23,6 +23,7 @@ cdef class Arena(Attached):
     cdef public bint settling
     cdef public double settle_after
     cdef bint warned
+    cdef int hearing
     cdef public long revision
     cdef bint is_current(self) noexcept
     cdef bint has_news(self) noexcept

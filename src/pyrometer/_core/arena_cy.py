@@ -37,7 +37,7 @@ if cython.compiled:
     from cython.cimports.libc.stdint import uint32_t
     from cython.cimports.libc.string import memcpy
     from cython.cimports.pyrometer._core.attached_cy import Attached
-    from cython.cimports.pyrometer._core.chunks_cy import allocate, next_record, release
+    from cython.cimports.pyrometer._core.chunks_cy import allocate, next_record, release, trim
     from cython.cimports.pyrometer._core.native import (
         HEAD,
         fence,
@@ -57,6 +57,7 @@ if cython.compiled:
     AT_HEAD = cython.declare(cython.size_t, layout.AT_HEAD)
     AT_CROWDED = cython.declare(cython.size_t, layout.AT_CROWDED)
     AT_SLOTS = cython.declare(cython.size_t, layout.AT_SLOTS)
+    AT_IDLE = cython.declare(cython.size_t, layout.AT_IDLE)
     AT_LIMBO = cython.declare(cython.size_t, layout.AT_LIMBO)
     AT_LIMBO_COUNT = cython.declare(cython.size_t, layout.AT_LIMBO_COUNT)
     AT_LIMBO_MARK = cython.declare(cython.size_t, layout.AT_LIMBO_MARK)
@@ -422,12 +423,17 @@ class Arena(Attached):
             set_word(self.at + AT_LIMBO_MARK, 2 * count + 64)
 
         def tidy(self) -> None:
-            """Have removed records used again, now that it may be that no process holds them any more."""
-            if word(self.at + AT_LIMBO_COUNT) >= 64 and self.lock():
+            """Give back what removed records took, where no process holds them any more.
+
+            Many that somebody sleeps on are not looked through again and again.
+            """
+            waiting: cython.size_t = word(self.at + AT_LIMBO_COUNT)
+            if (0 < waiting < 10_000 or word(self.at + AT_IDLE)) and self.lock():
                 try:
                     self.catch_up()
                     if self.is_current():
                         self._reclaim()
+                        trim(self.at)
                 finally:
                     self.unlock()
 
@@ -445,11 +451,14 @@ class Arena(Attached):
             """The offsets of families, parts and notes that were made or, plus 1, removed; 0: look at all again."""
             told = self.news
             self.news = []
+            if told:
+                self.hearing += 1
             return told
 
         def news_read(self) -> None:
             """Nothing that was told of is used any more where it was removed."""
-            if not self.news:
+            self.hearing -= 1
+            if not self.news and self.hearing == 0:  # nor is another thread about to use it
                 self.news_floor = NEVER
                 self._acknowledge()
 

@@ -164,6 +164,23 @@ if cython.compiled:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
+    def trim(at: cython.size_t) -> cython.void:
+        """Have empty chunks that have kept their memory give it back."""
+        number: cython.size_t
+        chunk: cython.pointer[Chunk]
+        if word(at + AT_IDLE) == 0:
+            return
+        for number in range(FIRST + word(at + AT_RESERVE), word(at + AT_TOP)):
+            chunk = _chunk(at, number)
+            if chunk.size and chunk.size <= LONG and chunk.used and not chunk.live:
+                chunk.used = 0
+                chunk.free = 0
+                give_back(at + number * CHUNK, CHUNK)
+        set_word(at + AT_IDLE, 0)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
     def _fresh(at: cython.size_t, n: cython.size_t) -> cython.size_t:
         """The first of n chunks in a row that have no size; 0 when there are none."""
         number: cython.size_t = word(at + AT_TOP)

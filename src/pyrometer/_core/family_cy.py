@@ -377,15 +377,20 @@ class Family(Series):
 
         def read_notes(self) -> dict:
             """{(cell, index): (text, value, Unix time)} of the notes that can be read now."""
+            entered: cython.size_t
             if not self.notes:
                 return {}
             found: dict = {}
-            for key, note in list(self.notes.items()):
-                if split_of(note) != cython.cast(uint32_t, head_of(key[0]).made):
-                    continue
-                content = read_note(note)
-                if content is not None:
-                    found[key] = content
+            entered = self.arena.enter()  # until it has left, no note is used for anything else
+            try:
+                for key, note in list(self.notes.items()):
+                    if split_of(note) != cython.cast(uint32_t, head_of(key[0]).made):
+                        continue
+                    content = read_note(note)
+                    if content is not None:
+                        found[key] = content
+            finally:
+                self.arena.leave(entered)
             return found
 
         def find_note(self, offset: cython.size_t) -> None:

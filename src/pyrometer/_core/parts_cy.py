@@ -54,14 +54,18 @@ else:
         cell: cython.size_t
         found: list = []
         alive: dict = {}
-        for part, label_text in list(family.others.items()):
-            cell = part
-            if flags(cell) & (HIDDEN | REMOVED):
-                continue
-            owner = (load(cell + 16), load(cell + 24), load(cell + 32))
-            if owner not in alive:
-                alive[owner] = family.arena.has_process(owner)
-            found.append((family.values(label_text), int(owner[0]), alive[owner], load(cell), load(cell + 8)))
+        entered: cython.size_t = family.arena.enter()  # until it has left, no part is used for anything else
+        try:
+            for part, label_text in list(family.others.items()):
+                cell = part
+                if flags(cell) & (HIDDEN | REMOVED):
+                    continue
+                owner = (load(cell + 16), load(cell + 24), load(cell + 32))
+                if owner not in alive:
+                    alive[owner] = family.arena.has_process(owner)
+                found.append((family.values(label_text), int(owner[0]), alive[owner], load(cell), load(cell + 8)))
+        finally:
+            family.arena.leave(entered)
         return found
 
     def bury_parts(family: Family) -> None:
