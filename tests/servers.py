@@ -102,7 +102,8 @@ class Server:
 
     `command` makes it listen on port 0 of 127.0.0.1; `listening` is a pattern that finds the port, its only group, in
     what it prints; `ready` is a path where it answers with a status under 500 once it serves. Standard output and error
-    go to `log`. The process leads a group of its own and is stopped with all of it.
+    go to `log`. The process leads a group of its own and is stopped with all of it: asked to end by `ends`, and again
+    after `patience` seconds, where it does not listen the first time.
     """
 
     def __init__(
@@ -115,6 +116,8 @@ class Server:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         deadline: float = DEADLINE,
+        ends: signal.Signals = signal.SIGTERM,
+        patience: float = DEADLINE,
     ) -> None:
         self.command = [str(word) for word in command]
         self.log = log
@@ -124,6 +127,8 @@ class Server:
         self._env = None if env is None else dict(env)
         self._cwd = cwd
         self._deadline = deadline
+        self._ends = ends
+        self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self: S) -> S:
@@ -170,12 +175,11 @@ class Server:
     def stop(self) -> int:
         """Ask the program to end, insist after the deadline; return its exit status. What it left running ends too."""
         assert self._process is not None, "not started"
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(self._deadline)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
+        end = time.monotonic() + self._deadline
+        while self._process.poll() is None:
+            self._process.send_signal(self._ends if time.monotonic() < end else signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(self._patience)
         status = self._process.wait()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)

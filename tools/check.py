@@ -17,6 +17,7 @@ from tools import environment, tree, wheel
 from tools.totals import Totals
 
 PYTHON = Path(sys.executable)
+WORKERS = "tests/workers"
 TYPED = ("src", "tests", "tools", "examples", "bench")
 OTHER_PYTHONS = ("python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
 
@@ -50,17 +51,19 @@ def lint(totals: Totals) -> None:
 
 
 def whole_suite(totals: Totals) -> None:
-    """Every test, with the compiled core where there is one."""
+    """Every test, with the compiled core where there is one; those of several processes in a run of their own."""
     core = "compiled" if environment.built(PYTHON) else "interpreted"
     if core == "interpreted":
         needed = " ".join(environment.lacking(PYTHON))
         totals.leave_out("the compiled core", f"it could not be built here; apt-get install {needed}")
-    totals.pytest(f"all tests, {core} core", PYTHON, [f"--core={core}", "tests"], cwd=tree.ROOT)
+    rest = [f"--core={core}", f"--ignore={WORKERS}", "tests"]
+    totals.pytest(f"one process, {core} core", PYTHON, rest, cwd=tree.ROOT)
+    totals.pytest(f"several processes, {core} core", PYTHON, [f"--core={core}", WORKERS], cwd=tree.ROOT)
 
 
 def interpreted_core(totals: Totals) -> None:
-    """The tests of the core again, without the extension."""
-    arguments = ["--core=interpreted", *tree.core_tests(tree.ROOT)]
+    """The tests of the core again, without the extension, and those of several processes that need not share."""
+    arguments = ["--core=interpreted", *tree.core_tests(tree.ROOT), WORKERS]
     totals.pytest("core, interpreted", PYTHON, arguments, cwd=tree.ROOT)
 
 

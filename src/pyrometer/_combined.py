@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrometer._core.family_cy import Family
-from pyrometer._core.parts_cy import bury_parts, each_part
+from pyrometer._core.parts_cy import each_part
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._exemplars import labels_of_note
 from pyrometer._snapshots import metric_of
@@ -52,7 +52,6 @@ def _texts(family: Family) -> Metric:
 def _parts(family: Family) -> Metric:
     """A gauge with a multiprocess_mode, as `prometheus_client` combines processes; "live" counts those that live."""
     metric = _empty(family)
-    bury_parts(family)
     parts: list[Part] = each_part(family)
     mode = family.mode.removeprefix("live")
     if mode != family.mode:
@@ -82,7 +81,6 @@ def _combined(mode: str, parts: list[Part]) -> float:
 
 
 def _with_progress(metric: Metric, family: Family, inside: Family) -> Metric:
-    bury_parts(inside)
     extra: dict[tuple[str, ...], float] = {}
     for values, _, lives, value, _ in each_part(inside):
         if lives:

@@ -14,6 +14,7 @@ from pyrometer._core.family_cy import Family
 from pyrometer._core.lock import ForkSafeLock
 from pyrometer._core.metric_cy import MetricBase
 from pyrometer._core.news import refresh, settle
+from pyrometer._core.parts_cy import bury_parts
 from pyrometer._kinds import series_names
 from pyrometer._refreshing import resume
 
@@ -133,6 +134,9 @@ class Holdings:
         settle(arena)
         refresh(arena)
         arena.processes()
+        for family in list(arena.families.values()):
+            if family.parts:
+                bury_parts(family)
         arena.tidy()
         for _ in range(3):
             unknown = list(strangers(arena, self.name))

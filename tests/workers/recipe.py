@@ -1,4 +1,4 @@
-"""An application as deployments of `prometheus_client` with several processes have it, where the import alone changed."""
+"""An application as deployments of `prometheus_client` with several processes have it, with another import."""
 
 from __future__ import annotations
 

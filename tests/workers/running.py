@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fixtures_shop import clean_environment
-from servers import Missing, Server, wait_until
+from servers import DEADLINE, Missing, Server, wait_until
 from workers.loads import Load
 from workers.pages import NO_ANSWER, Answer, Connection, value
 from workers.processes import children_of, is_helper, listening
@@ -29,9 +30,26 @@ def environment(**variables: str) -> dict[str, str]:
 class Workers(Server):
     """A server of several processes; standard output and error go to `log`."""
 
-    def __init__(self, command: Iterable[str], *, listening: str, log: Path, **variables: str) -> None:
-        env = environment(**variables)
-        super().__init__(list(command), listening=listening, log=log, ready="/metrics", env=env, cwd=log.parent)
+    def __init__(
+        self,
+        command: Iterable[str],
+        variables: Mapping[str, str],
+        *,
+        listening: str,
+        log: Path,
+        ends: signal.Signals = signal.SIGTERM,
+        patience: float = DEADLINE,
+    ) -> None:
+        super().__init__(
+            list(command),
+            listening=listening,
+            log=log,
+            ready="/metrics",
+            env=environment(**variables),
+            cwd=log.parent,
+            ends=ends,
+            patience=patience,
+        )
 
     def _has_port(self) -> bool:
         if super()._has_port() and self.port == 0:  # it says the port that it was told
@@ -109,25 +127,25 @@ def gunicorn(log: Path, *options: str, app: str = "apps:wsgi", **variables: str)
     need(*(module for option in options for name, module in WORKER_CLASSES.items() if option.endswith(name)))
     command = python("gunicorn", "--bind", "127.0.0.1:0", "--no-control-socket")
     command += ["--graceful-timeout=1", *options, app]
-    return Workers(command, listening=r"Listening at: http://127\.0\.0\.1:(\d+)", log=log, **variables)
+    return Workers(command, variables, listening=r"Listening at: http://127\.0\.0\.1:(\d+)", log=log)
 
 
 def uvicorn(log: Path, *options: str, app: str = "apps:asgi", **variables: str) -> Workers:
     """uvicorn with that application of apps.py. Raises Missing where it is not installed."""
     command = python("uvicorn", "--port", "0", "--no-access-log", *options, app)
-    return Workers(command, listening=r"running on http://127\.0\.0\.1:(\d+)", log=log, **variables)
+    return Workers(command, variables, listening=r"running on http://127\.0\.0\.1:(\d+)", log=log)
 
 
 def granian(log: Path, *options: str, app: str = "apps:wsgi", **variables: str) -> Workers:
     """Granian with that application of apps.py. Raises Missing where it is not installed."""
     command = python("granian", "--port", "0", "--interface", app.partition(":")[2], *options, app)
-    return Workers(command, listening=r"Listening at: http://127\.0\.0\.1:(\d+)", log=log, **variables)
+    return Workers(command, variables, listening=r"Listening at: http://127\.0\.0\.1:(\d+)", log=log)
 
 
 def hypercorn(log: Path, *options: str, app: str = "apps:asgi", **variables: str) -> Workers:
     """hypercorn with that application of apps.py. Raises Missing where it is not installed."""
     command = python("hypercorn", "--bind", "127.0.0.1:0", *options, app)
-    return Workers(command, listening=r"Running on http://127\.0\.0\.1:(\d+)", log=log, **variables)
+    return Workers(command, variables, listening=r"Running on http://127\.0\.0\.1:(\d+)", log=log)
 
 
 def uwsgi(log: Path, *options: str, app: str = "apps:wsgi", **variables: str) -> Workers:
@@ -135,7 +153,8 @@ def uwsgi(log: Path, *options: str, app: str = "apps:wsgi", **variables: str) ->
     program = Path(sys.executable).with_name("uwsgi")
     if not program.exists():
         raise Missing("uwsgi is not installed")
+    # where a worker is just being started again when it is told to end, it leaves that one alone, until told once more
     command = [str(program), "--http-socket", "127.0.0.1:0", "--need-app"]
     command += ["--die-on-term", "--reload-mercy=1", "--worker-reload-mercy=1", "--disable-logging"]
     command += ["--virtualenv", sys.prefix, "--module", app, *options]
-    return Workers(command, listening=r"bound to TCP address 127\.0\.0\.1:(\d+)", log=log, **variables)
+    return Workers(command, variables, listening=r"bound to TCP address 127\.0\.0\.1:(\d+)", log=log, patience=3)

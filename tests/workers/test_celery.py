@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def celery(log: Path, *options: str, **variables: str) -> Workers:
     """A worker of Celery with the tasks of tasks.py, its metrics served by its main process. Raises Missing."""
     command = python("celery", "-A", "tasks", "worker", "--pool=prefork", "--concurrency=3")
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=INFO", *options]
-    return Workers(command, listening=r"metrics on http://127\.0\.0\.1:(\d+) ", log=log, **variables)
+    listening = r"metrics on http://127\.0\.0\.1:(\d+) "
+    # to end as it would takes it five seconds, and nothing here is about that
+    return Workers(command, variables, listening=listening, log=log, ends=signal.SIGKILL)
 
 
 @pytest.mark.parametrize("options", [[], ["--max-tasks-per-child=5"]], ids=["", "recycled"])

@@ -13,10 +13,10 @@ from servers import wait_until
 from workers.hazards import Begin, Program, in_container
 
 COUNT_IN_FORK = "status_of(fork(lambda: [views.labels('p').inc(), views.labels('fork').inc(), page()]))"
-PROMPT = 0.06
-"""Seconds that nothing takes which does not wait for the lock, on a busy machine."""
-PATIENT = 0.2
-"""Seconds that something takes at most that waits for the lock: a tenth of a second, on a busy machine."""
+PROMPT = 0.09
+"""Seconds that nothing takes which does not wait for the lock: who waits does so for a tenth of a second."""
+PATIENT = 1.0
+"""Seconds that something takes at most which waits for the lock once, on a busy machine; never a hundred times."""
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_new_series_while_a_process_holds_the_lock(begin: Begin, shared: str, th
     late = begin(PYROMETER_ARENA=shared)
     assert late.count(1) == 4
     late.ask("views.labels('new').inc(10)")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     if then == "goes on":
         os.kill(holder.pid, signal.SIGCONT)
         holder.ask("arena().let_go()")

@@ -13,6 +13,9 @@ from workers.running import environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 
+# the fixture has these tests left out where processes cannot share
+TOGETHER = pytest.mark.usefixtures("run")
+
 BEGINNING = """
 import gc, json, multiprocessing, os, signal, sys, threading
 gc.disable()
@@ -81,6 +84,7 @@ print(json.dumps([apart, two.result, together, page()]))
 """
 
 
+@TOGETHER
 def test_processes_are_one(tmp_path: Path) -> None:
     """Whichever process is asked: memory and descriptors are sums over the living, the start is the first one's."""
     apart, of_a_child, together, afterwards = answers(tmp_path, LIVING)
@@ -128,6 +132,7 @@ if __name__ == "__main__":
 """
 
 
+@TOGETHER
 @pytest.mark.parametrize("way", ["os.fork", "fork", "forkserver", "spawn"])
 def test_what_an_ending_process_had(way: str, tmp_path: Path) -> None:
     """A process that ends of itself leaves what it had of processor time and garbage collection, though never asked."""
@@ -156,6 +161,7 @@ print(json.dumps([count - before for count in counted]))
 """
 
 
+@TOGETHER
 def test_gc_of_the_killed(tmp_path: Path) -> None:
     """What a killed process had, as it was when it was last asked, stays; no scrape says less than one before it."""
     assert answers(tmp_path, SCRAPED_AND_KILLED) == [0, 4, 4, 4, 8, 8, 8, 12, 12, 12]

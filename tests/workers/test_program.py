@@ -45,14 +45,14 @@ class Found(NamedTuple):
     root_started: float
 
 
-Run = Callable[..., dict[str, Found]]
+Reports = Callable[..., dict[str, Found]]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def reports(tmp_path: Path) -> Reports:
     """Run a program and return what its processes reported, by tag."""
 
-    def run(text: str, before: tuple[str, ...] = (), **variables: str) -> dict[str, Found]:
+    def reports(text: str, before: tuple[str, ...] = (), **variables: str) -> dict[str, Found]:
         script = tmp_path / f"program{len(list(tmp_path.iterdir()))}.py"
         script.write_text(REPORT + text)
         command = [*before, sys.executable, str(script)]
@@ -60,7 +60,7 @@ def run(tmp_path: Path) -> Run:
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         return {tag: Found(*rest) for tag, *rest in lines}
 
-    return run
+    return reports
 
 
 def multiprocessing_program(method: str, body: str, package: str = "multiprocessing") -> str:
@@ -88,9 +88,9 @@ def same(found: dict[str, Found]) -> Found:
     return first
 
 
-def test_forks_share_the_name_and_the_root(run: Run) -> None:
+def test_forks_share_the_name_and_the_root(reports: Reports) -> None:
     """Workers that ask only after they were forked, and their forks, have one name, and the master for a root."""
-    found = run("""
+    found = reports("""
 def worker():
     report("worker")
     in_fork(lambda: report("its fork"))
@@ -105,17 +105,17 @@ report("master")
     assert abs(found["master"].root_started - time.time()) < 60
 
 
-def test_instances_never_mix(run: Run) -> None:
+def test_instances_never_mix(reports: Reports) -> None:
     """A program started twice, from one parent with one environment, has two names and two roots."""
     program()  # and so has the parent, which has set the variable
-    first, second = run("report('it')")["it"], run("report('it')")["it"]
+    first, second = reports("report('it')")["it"], reports("report('it')")["it"]
     assert len({first.names[0], second.names[0], program().name}) == 3
     assert (first.root[0], second.root[0]) == (first.pid, second.pid)
 
 
-def test_a_program_that_a_program_runs_is_its_own(run: Run) -> None:
+def test_a_program_that_a_program_runs_is_its_own(reports: Reports) -> None:
     """A subprocess is another program, whatever it inherits, and so are the processes it starts."""
-    found = run("""
+    found = reports("""
 import subprocess
 if len(sys.argv) == 1:
     report("outer")
@@ -131,58 +131,58 @@ else:
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_children_of_multiprocessing_belong_to_their_parent(run: Run, method: str) -> None:
+def test_children_of_multiprocessing_belong_to_their_parent(reports: Reports, method: str) -> None:
     """Children of every start method, three deep, have the name and the root of the process that began."""
-    found = run(multiprocessing_program(method, "report('parent'); start('child', 2)"))
+    found = reports(multiprocessing_program(method, "report('parent'); start('child', 2)"))
     assert sorted(found) == ["child", "child again", "child again again", "parent"]
     assert same(found).root[0] == found["parent"].pid
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_children_of_a_forked_worker_belong_to_the_master(run: Run, method: str) -> None:
+def test_children_of_a_forked_worker_belong_to_the_master(reports: Reports, method: str) -> None:
     """A child that multiprocessing executes for a fork that never asked has the root of the whole program."""
-    found = run(multiprocessing_program(method, "report('master'); in_fork(lambda: start('child', 1))"))
+    found = reports(multiprocessing_program(method, "report('master'); in_fork(lambda: start('child', 1))"))
     assert len(found) == 3
     assert same(found).root[0] == found["master"].pid
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_a_parent_that_asks_late_finds_its_children(run: Run, method: str) -> None:
+def test_a_parent_that_asks_late_finds_its_children(reports: Reports, method: str) -> None:
     """Children that were first have one name and the parent for a root; the parent has that name as its second."""
-    found = run(multiprocessing_program(method, "start('child', 1); start('sibling'); report('parent')"))
+    found = reports(multiprocessing_program(method, "start('child', 1); start('sibling'); report('parent')"))
     parent = found.pop("parent")
     children = same(found)
     assert parent.names[1:] == children.names
     assert parent.root == children.root == [parent.pid, *parent.root[1:]]
 
 
-def test_the_modules_a_forkserver_loads_first_belong_to_the_parent(run: Run) -> None:
+def test_the_modules_a_forkserver_loads_first_belong_to_the_parent(reports: Reports) -> None:
     """A forkserver that was told to import an application has the parent's name, and its children have it."""
     body = "report('parent'); context.set_forkserver_preload(['pyrometer']); start('child')"
-    found = run(multiprocessing_program("forkserver", body))
+    found = reports(multiprocessing_program("forkserver", body))
     assert same(found).root[0] == found["parent"].pid
 
 
-def test_a_forged_variable_is_not_believed(run: Run) -> None:
+def test_a_forged_variable_is_not_believed(reports: Reports) -> None:
     """What does not come from an ancestor in the program, or is no name, is ignored; children agree nevertheless."""
     for value in ("", "nonsense", f"../../x:{os.getpid()}:0:1:2:3:4.0", f"{'a' * 32}:1:1:1:1:1:1.0"):
         body = f"report('parent'); os.environ[{VARIABLE!r}] = {value!r}; start('one'); start('two')"
-        found = run(multiprocessing_program("spawn", body))
+        found = reports(multiprocessing_program("spawn", body))
         parent = found.pop("parent")
         assert same(found).root == parent.root
         assert "a" * 32 not in found["one"].names
 
 
-def test_children_of_billiard_belong_to_their_parent(run: Run) -> None:
+def test_children_of_billiard_belong_to_their_parent(reports: Reports) -> None:
     """Celery's own multiprocessing executes children, too, and they are told in the same way."""
     need_module("billiard")
-    found = run(multiprocessing_program("spawn", "report('parent'); start('child')", "billiard"))
+    found = reports(multiprocessing_program("spawn", "report('parent'); start('child')", "billiard"))
     assert same(found).root[0] == found["parent"].pid
 
 
-def test_a_process_that_executes_itself_is_a_new_program(run: Run) -> None:
+def test_a_process_that_executes_itself_is_a_new_program(reports: Reports) -> None:
     """After an exec the name is new, the process is the root, and its children of multiprocessing have the new name."""
-    found = run(
+    found = reports(
         multiprocessing_program(
             "spawn",
             """if len(sys.argv) == 1:
@@ -198,10 +198,10 @@ def test_a_process_that_executes_itself_is_a_new_program(run: Run) -> None:
     assert found["child"].root == before.root  # the same process, by id and start
 
 
-def test_a_worker_that_changed_its_user_belongs_to_its_master(run: Run) -> None:
+def test_a_worker_that_changed_its_user_belongs_to_its_master(reports: Reports) -> None:
     """A fork that gave up root's rights, to whom /proc then shows nothing of its master, has its name and root."""
     need_root()
-    found = run(f"""
+    found = reports(f"""
 import importlib.util, types
 spec = importlib.util.spec_from_file_location("its_program", {_program.__file__!r})
 module = importlib.util.module_from_spec(spec)
@@ -224,11 +224,11 @@ report("master")
 
 
 @pytest.mark.parametrize("proc", ["its own /proc", "its parent's /proc"])
-def test_another_pid_namespace(run: Run, proc: str) -> None:
+def test_another_pid_namespace(reports: Reports, proc: str) -> None:
     """In a pid namespace of its own a program has one name for its forks, and others cannot be asked about."""
     before = ("unshare", "--pid", "--fork", *(["--mount-proc"] if proc == "its own /proc" else []))
     need_permission(*before)
-    found = run(
+    found = reports(
         f"""
 def fork():
     report("fork")
@@ -249,10 +249,10 @@ report("first")
         assert same(found).root[0] == 1
 
 
-def test_a_fork_into_another_pid_namespace(run: Run) -> None:
+def test_a_fork_into_another_pid_namespace(reports: Reports) -> None:
     """A worker that its master put in another pid namespace has the master's name."""
     need_permission("unshare", "--pid", "--fork")
-    found = run("""
+    found = reports("""
 import ctypes
 def unshared():
     assert ctypes.CDLL(None).unshare(0x20000000) == 0  # CLONE_NEWPID
@@ -264,9 +264,9 @@ report("master")
     assert found["worker"].names == found["master"].names
 
 
-def test_the_variable_is_renewed_in_forks(run: Run) -> None:
+def test_the_variable_is_renewed_in_forks(reports: Reports) -> None:
     """Each fork tells its own executed children, at once and without being asked."""
-    found = run(f"""
+    found = reports(f"""
 report("parent")
 def fork():
     assert os.environ[{VARIABLE!r}].split(":")[1] == str(os.getpid())
