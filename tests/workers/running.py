@@ -127,7 +127,9 @@ def gunicorn(log: Path, *options: str, app: str = "apps:wsgi", **variables: str)
     need(*(module for option in options for name, module in WORKER_CLASSES.items() if option.endswith(name)))
     command = python("gunicorn", "--bind", "127.0.0.1:0", "--no-control-socket")
     command += ["--graceful-timeout=1", *options, app]
-    return Workers(command, variables, listening=r"Listening at: http://127\.0\.0\.1:(\d+)", log=log)
+    return Workers(
+        command, variables, listening=r"Listening at: http://127\.0\.0\.1:(\d+)", log=log, ends=signal.SIGQUIT
+    )
 
 
 def uvicorn(log: Path, *options: str, app: str = "apps:asgi", **variables: str) -> Workers:

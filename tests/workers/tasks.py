@@ -13,10 +13,11 @@ from workers.pages import value
 from pyrometer import Counter, generate_latest, start_http_server
 
 HOME = Path(os.environ["TASKS_DIRECTORY"])
+SENT = HOME / "sent"
 QUEUE = HOME / "queue"
 RESULTS = HOME / "results"
 CONTROL = HOME / "control"
-for directory in (QUEUE, RESULTS, CONTROL):
+for directory in (SENT, QUEUE, RESULTS, CONTROL):
     directory.mkdir(parents=True, exist_ok=True)
 
 done = Counter("done", "Tasks done", ["kind"])
@@ -24,11 +25,17 @@ done = Counter("done", "Tasks done", ["kind"])
 app = Celery("tasks", broker="filesystem://", backend=f"file://{RESULTS}")
 app.conf.broker_transport_options = {
     "data_folder_in": str(QUEUE),
-    "data_folder_out": str(QUEUE),
+    "data_folder_out": str(SENT),
     "control_folder": str(CONTROL),
     "polling_interval": 0.02,
 }
 app.conf.broker_connection_retry_on_startup = True
+
+
+def deliver() -> None:
+    """Put what was sent into the queue, each message whole: whoever looks there reads it at once."""
+    for message in SENT.iterdir():
+        message.rename(QUEUE / message.name)
 
 
 def total() -> float:

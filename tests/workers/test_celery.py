@@ -16,10 +16,13 @@ Start = Callable[..., Puppet]
 
 PRODUCER = """
 import tasks
+def results(sent):
+    tasks.deliver()
+    return [result.get(timeout=20) for result in sent]
 def do(times):
-    return [result.get(timeout=20) for result in [tasks.work.delay("a") for _ in range(times)]]
+    return results([tasks.work.delay("a") for _ in range(times)])
 def scrapes(times):
-    return [result.get(timeout=20) for result in [tasks.scrape.delay() for _ in range(times)]]
+    return results([tasks.scrape.delay() for _ in range(times)])
 """
 
 
