@@ -27,6 +27,8 @@ def program_arena() -> Arena:
         with _lock:
             if not _found:
                 _found.append(_find())
+    if not COMPILED and not _said and not _is_off() and _is_one_of_several():
+        _say_once(["the compiled core is missing, without which nothing is shared"])
     return _found[0]
 
 
@@ -44,10 +46,11 @@ def replace_arena(directory: str) -> tuple[Arena, Arena | None]:
         if not COMPILED:
             _say_once(["the compiled core is missing, without which nothing is shared"])
             return program_arena(), None
-        arena = _open(explicit_place(directory))
         before = _found[0] if _found else None
-        if before is not None and before.keeper == arena.keeper:
+        place = explicit_place(directory)
+        if before is not None and before.keeper == place.file:
             return before, None
+        arena = _open(place)
         _found[:] = [arena]
         has_joined(os.path.dirname(arena.keeper))
         return arena, before
@@ -70,11 +73,9 @@ def replace_broken(arena: Arena) -> Arena:
 
 
 def _find() -> Arena:
-    if os.environ.get("PYROMETER_ARENA", "").lower() == "off":
+    if _is_off():
         return Arena(-1, True)
     if not COMPILED:
-        if _is_one_of_several():
-            _say_once(["the compiled core is missing, without which nothing is shared"])
         return Arena()
     from pyrometer._place import places, sweep
 
@@ -136,6 +137,10 @@ def _leave() -> None:
         settle(arena)
         if arena.keeper:
             leave(arena.keeper)
+
+
+def _is_off() -> bool:
+    return os.environ.get("PYROMETER_ARENA", "").lower() == "off"
 
 
 def _was_asked_for() -> bool:

@@ -51,7 +51,6 @@ def enroll_within(family: Family, role: str, mode: str) -> Family:
         family.labelnames,
         family.lines,
         1,
-        max_series=family.max_series,
         mode=mode,
     )
     within.kept["role"] = role

@@ -78,9 +78,10 @@ class Holdings:
         if family.arena is self.arena:
             family.reinstate()
         else:
-            family.move(self.arena)
-            self.enroll(family)
-            family.arrive()
+            with self.arena.local:
+                family.move(self.arena)
+                self.enroll(family)
+                family.arrive()
 
     def let_go(self, collector: Any, family: Family | None) -> None:
         """A metric, or another collector, is registered here no more."""
@@ -109,7 +110,7 @@ class Holdings:
 
     def move(self, arena: Arena, lost: bool = False) -> None:
         """Move to another arena, with everything that was counted here, unless it is lost."""
-        with self._lock:
+        with self._lock, arena.local:
             if self._arena is None:
                 return
             before, self._arena = self._arena, arena

@@ -36,9 +36,11 @@ def resume() -> None:
     """
     if not _callbacks or os.getpid() in _threads:
         return
+    # Here, not in the thread: a fork while that imports would leave half of a module in the child.
+    import asyncio  # noqa: F401
+    import concurrent.futures  # noqa: F401
     import threading
 
-    # Here, not in the thread: a fork while that imports would leave half of a module in the child.
     import pyrometer._runs  # noqa: F401
 
     with _lock:

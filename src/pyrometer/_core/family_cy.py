@@ -113,58 +113,62 @@ class Family(Series):
         `fields` is what `layout.packed` makes of the definition; `key` takes the fields of another and says whether
         they are of the same.
         """
-        if not cython.compiled:
-            self.enrolled = True
-            return True
-        else:
-            offset: cython.size_t = 0
-            made: cython.size_t
-            created: cython.double = round(time.time(), 3)
-            wanted: cython.p_char = fields
-            length: cython.size_t = len(fields)
-            for _attempt in range(20):
-                refresh(self.arena)
-                for known, others in list(self.arena.definitions.items()):
-                    # One that no process has any more begins anew.
-                    if key(others) and not self.arena.record(known)[0] & RECORD_HIDDEN:
-                        offset = known
-                if offset:
-                    break
-                if not self.arena.lock(PATIENCE):
-                    break
-                try:
-                    self.arena.catch_up()
-                    # Another process may have made it just now: then it is told of, and looked for once more.
-                    if self.arena.is_current() and not self.arena.has_news():
-                        made = self.arena.make(FAMILY, 0, FAMILY_CELLS, wanted, length, 0, created, cython.NULL, True)
-                        if made:
-                            offset = made - HEAD - self.arena.at
-                            self.arena.tell(offset)
-                        else:
-                            break
-                finally:
-                    self.arena.unlock()
-            self.pending = None if offset else (fields, key)
-            if not offset:
-                return False
-            self.take(offset)
-            return True
+        with self.arena.local:
+            if not cython.compiled:
+                self.enrolled = True
+                return True
+            else:
+                offset: cython.size_t = 0
+                made: cython.size_t
+                created: cython.double = round(time.time(), 3)
+                wanted: cython.p_char = fields
+                length: cython.size_t = len(fields)
+                for _attempt in range(20):
+                    refresh(self.arena)
+                    for known, others in list(self.arena.definitions.items()):
+                        # One that no process has any more begins anew.
+                        if key(others) and not self.arena.record(known)[0] & RECORD_HIDDEN:
+                            offset = known
+                    if offset:
+                        break
+                    if not self.arena.lock(PATIENCE):
+                        break
+                    try:
+                        self.arena.catch_up()
+                        # Another process may have made it just now: then it is told of, and looked for once more.
+                        if self.arena.is_current() and not self.arena.has_news():
+                            made = self.arena.make(
+                                FAMILY, 0, FAMILY_CELLS, wanted, length, 0, created, cython.NULL, True
+                            )
+                            if made:
+                                offset = made - HEAD - self.arena.at
+                                self.arena.tell(offset)
+                            else:
+                                break
+                    finally:
+                        self.arena.unlock()
+                self.pending = None if offset else (fields, key)
+                if not offset:
+                    return False
+                self.take(offset)
+                return True
 
     def enroll_alone(self) -> None:
         """Have a record of its own, by which the forks of this process know it, and nobody else."""
-        if cython.compiled:
-            cell: cython.size_t = 0
-            created: cython.double = round(time.time(), 3)
-            if self.arena.lock(PATIENCE):
-                try:
-                    self.arena.catch_up()
-                    if self.arena.is_current():
-                        cell = self.arena.make(FAMILY, 0, FAMILY_CELLS, b"", 0, 0, created, cython.NULL, True)
-                finally:
-                    self.arena.unlock()
-            if cell:
-                self.offset = cell - HEAD - self.arena.at
-                self.arena.tables[self.offset] = ref(self.table)
+        with self.arena.local:
+            if cython.compiled:
+                cell: cython.size_t = 0
+                created: cython.double = round(time.time(), 3)
+                if self.arena.lock(PATIENCE):
+                    try:
+                        self.arena.catch_up()
+                        if self.arena.is_current():
+                            cell = self.arena.make(FAMILY, 0, FAMILY_CELLS, b"", 0, 0, created, cython.NULL, True)
+                    finally:
+                        self.arena.unlock()
+                if cell:
+                    self.offset = cell - HEAD - self.arena.at
+                    self.arena.tables[self.offset] = ref(self.table)
 
     def take(self, offset: int, using: bool = True) -> None:
         """Have the record at this offset; with `using` this process counts in it, and it lives as long as that."""
@@ -175,31 +179,32 @@ class Family(Series):
 
     def withdraw(self) -> None:
         """Be no family of this process's pages any more; where no other process has it, its series end with it."""
-        if not cython.compiled:
-            self.enrolled = False
-        elif self.offset and self.enrolled:
-            self.enrolled = False
-            self.arena.families.pop(self.offset, None)
-            self.arena.tables.pop(self.offset, None)
-            self.arena.mark(self.offset, False)
-            self.arena.revision += 1
-            if self.arena.is_used(self.offset):
-                self.enrolled = True  # its series are not this process's to remove
-            else:
-                self.maker = getpid()
-                raise_flags(self.arena.at + self.offset + HEAD, HIDDEN)
+        with self.arena.local:
+            if not cython.compiled:
+                self.enrolled = False
+            elif self.offset and self.enrolled:
+                self.enrolled = False
+                self.arena.families.pop(self.offset, None)  # its table goes on being told what is removed
+                self.arena.mark(self.offset, False)
+                self.arena.revision += 1
+                if self.arena.is_used(self.offset):
+                    self.enrolled = True  # its series are not this process's to remove
+                else:
+                    self.maker = getpid()
+                    raise_flags(self.arena.at + self.offset + HEAD, HIDDEN)
 
     def reinstate(self, using: bool = True) -> None:
         """Be a family of this process's pages, again or for the first time."""
-        self.enrolled = True
-        if cython.compiled and self.offset:
-            self.arena.families[self.offset] = self
-            self.arena.tables[self.offset] = ref(self.table)
-            self.arena.revision += 1
-            if using:
-                lower_flags(self.arena.at + self.offset + HEAD, HIDDEN)
-                self.arena.mark(self.offset, True)
-            self.arena.look_again()
+        with self.arena.local:
+            self.enrolled = True
+            if cython.compiled and self.offset:
+                self.arena.families[self.offset] = self
+                self.arena.tables[self.offset] = ref(self.table)
+                self.arena.revision += 1
+                if using:
+                    lower_flags(self.arena.at + self.offset + HEAD, HIDDEN)
+                    self.arena.mark(self.offset, True)
+                self.arena.look_again()
 
     def is_withdrawn(self) -> bool:
         """Whether no process has it registered any more."""
@@ -237,27 +242,28 @@ class Family(Series):
             i: cython.Py_ssize_t
             cell: cython.size_t
             gone: list = []
-            if not self.arena.lock():
-                return
-            try:
-                self.arena.catch_up()
-                if self.arena.is_current():
-                    for i in range(self.table.count):
-                        cell = self.table.rows[i]
-                        if cell and not flags(cell) & PRIVATE:
-                            gone.append(self.table.drop(cell))
-                            self.others.pop(cell, None)
+            with self.arena.local:
+                if not self.arena.lock():
+                    return
+                try:
+                    self.arena.catch_up()
+                    if self.arena.is_current():
+                        for i in range(self.table.count):
+                            cell = self.table.rows[i]
+                            if cell and not flags(cell) & PRIVATE:
+                                gone.append(self.table.drop(cell))
+                                self.others.pop(cell, None)
+                                self.arena.remove(cell)
+                        for cell in [*self.notes.values(), *self.others]:
                             self.arena.remove(cell)
-                    for cell in [*self.notes.values(), *self.others]:
-                        self.arena.remove(cell)
-                    self.notes.clear()
-                    self.others.clear()
-                    self.arena.remove(self.arena.at + self.offset + HEAD)
-                    self.arena.definitions.pop(self.offset, None)
-                    self.arena.families.pop(self.offset, None)
-                    self.arena.tables.pop(self.offset, None)
-            finally:
-                self.arena.unlock()
+                        self.notes.clear()
+                        self.others.clear()
+                        self.arena.remove(self.arena.at + self.offset + HEAD)
+                        self.arena.definitions.pop(self.offset, None)
+                        self.arena.families.pop(self.offset, None)
+                        self.arena.tables.pop(self.offset, None)
+                finally:
+                    self.arena.unlock()
 
         def move(self, arena: Arena, lost: bool = False) -> None:
             """Move to another arena, with the series this process has and what they count.
@@ -268,7 +274,6 @@ class Family(Series):
             before: Arena = self.arena
             old: Table = self.table
             i: cython.Py_ssize_t
-            k: cython.size_t
             cell: cython.size_t
             own: Child
             notes = {} if lost else self.read_notes()
@@ -293,37 +298,37 @@ class Family(Series):
                             own.cell = self._outside(b"", 0, 0, 0)
                             raise_flags(own.cell, REMOVED)
                         else:
-                            self.waiting.append((own, b"", 0, 0, [], []))
+                            self.waiting.append((own, b"", 0, 0, 0, []))
                 elif cell:
                     label_text = text(cell)[: text_len(cell)]
-                    values = [
-                        load(cell + 8 * k) if self.kind in ("gauge", "stateset") else exchange(cell + 8 * k, 0.0)
-                        for k in range(1 if self.parts else self.cells)
-                    ]
-                    if self.kind in ("gauge", "stateset") and not self.parts:
-                        if flags(cell) & HIDDEN:
-                            values = []
-                        raise_flags(cell, HIDDEN)
                     own_notes = [(key[1], note) for key, note in notes.items() if key[0] == cell]
                     self.waiting.append(
-                        (old.children[i], label_text, flags(cell) & ESCAPED, split_of(cell), values, own_notes)
+                        (old.children[i], label_text, flags(cell) & ESCAPED, split_of(cell), cell, own_notes)
                     )
+            self.left = before  # until what is in it has been taken
 
         def arrive(self) -> None:
             """After a move: have in the new arena what was counted in the old one."""
             k: cython.size_t
+            cell: cython.size_t
             own: Child
             waiting, self.waiting = self.waiting, []
-            for child, label_text, escaped, split, values, notes in waiting:
+            for child, label_text, escaped, split, cell, notes in waiting:
                 own = self.kept["handle"]._sibling(self) if child is None else child
-                self.place(own, label_text, escaped, split, False)
-                for k in range(len(values)):
-                    if self.kind in ("gauge", "stateset"):
-                        store(own.cell + 8 * k, values[k])
-                    else:
-                        add_to(own.cell + 8 * k, values[k])
+                # First counted in the new place, then taken out of the old one: nothing falls in between.
+                own = self.place(own, label_text, escaped, split, False)
+                if cell and own.cell == 0:
+                    self.resume(own)
+                for k in range((1 if self.parts else self.cells) if cell else 0):
+                    if self.kind not in ("gauge", "stateset"):
+                        add_to(own.cell + 8 * k, exchange(cell + 8 * k, 0.0))
+                    elif not flags(cell) & HIDDEN:  # which says that another process has taken it along
+                        store(own.cell + 8 * k, load(cell + 8 * k))
+                if cell and self.kind in ("gauge", "stateset") and not self.parts:
+                    raise_flags(cell, HIDDEN)
                 for index, (data, value, stamp) in notes:
                     self.put_note(own, index, data, value, stamp)
+            self.left = None
 
         # ---- notes: text that belongs to a series
 
@@ -332,66 +337,70 @@ class Family(Series):
             note: cython.size_t
             values: cython.double[5]
             cell: cython.size_t = child.cell
-            if flags(cell) & (REMOVED | PRIVATE):
-                return
-            key = (cell, index)
-            room = data + bytes(max(0, NOTE_ROOM - len(data)))
-            for _attempt in range(20):
-                note = self.notes.get(key, 0)
-                if note and not flags(note) & REMOVED and write_note(note, data, value, stamp):
+            with self.arena.local:
+                if flags(cell) & (REMOVED | PRIVATE):
                     return
-                refresh(self.arena)
-                if self.notes.get(key, 0) != note:
-                    continue  # another process has made one
-                if not self.arena.lock(PATIENCE):
-                    return  # the next one will be
-                try:
-                    self.arena.catch_up()
-                    if self.arena.has_news() or not self.arena.is_current():
-                        continue
-                    if flags(cell) & REMOVED:
+                key = (cell, index)
+                room = data + bytes(max(0, NOTE_ROOM - len(data)))
+                for _attempt in range(20):
+                    note = self.notes.get(key, 0)
+                    if note and not flags(note) & REMOVED and write_note(note, data, value, stamp):
                         return
-                    if note:
-                        self.notes.pop(key, None)
-                        self.arena.remove(note)
-                    values[0], values[1] = cell - HEAD - self.arena.at, index
-                    values[2] = values[3] = values[4] = 0.0
-                    # With the number of its series' making: another series may have that cell later.
-                    note = self.arena.make(
-                        NOTE,
-                        self.offset,
-                        NOTE_CELLS,
-                        room,
-                        len(room),
-                        cython.cast(uint32_t, head_of(cell).made),
-                        stamp,
-                        values,
-                        True,
-                    )
-                    if note:
-                        write_note(note, data, value, stamp)
-                        self.notes[key] = note
-                    return
-                finally:
-                    self.arena.unlock()
+                    refresh(self.arena)
+                    if self.notes.get(key, 0) != note:
+                        continue  # another process has made one
+                    if not self.arena.lock(PATIENCE):
+                        return  # the next one will be
+                    try:
+                        self.arena.catch_up()
+                        if self.arena.has_news() or not self.arena.is_current():
+                            continue
+                        if flags(cell) & REMOVED:
+                            return
+                        if note:
+                            self.notes.pop(key, None)
+                            self.arena.remove(note)
+                        values[0], values[1] = cell - HEAD - self.arena.at, index
+                        values[2] = values[3] = values[4] = 0.0
+                        # With the number of its series' making: another series may have that cell later.
+                        note = self.arena.make(
+                            NOTE,
+                            self.offset,
+                            NOTE_CELLS,
+                            room,
+                            len(room),
+                            cython.cast(uint32_t, head_of(cell).made),
+                            stamp,
+                            values,
+                            True,
+                        )
+                        if note:
+                            write_note(note, data, value, stamp)
+                            self.notes[key] = note
+                        return
+                    finally:
+                        self.arena.unlock()
 
         def read_notes(self) -> dict:
             """{(cell, index): (text, value, Unix time)} of the notes that can be read now."""
             entered: cython.size_t
-            if not self.notes:
-                return {}
-            found: dict = {}
-            entered = self.arena.enter()  # until it has left, no note is used for anything else
-            try:
-                for key, note in list(self.notes.items()):
-                    if split_of(note) != cython.cast(uint32_t, head_of(key[0]).made):
-                        continue
-                    content = read_note(note)
-                    if content is not None:
-                        found[key] = content
-            finally:
-                self.arena.leave(entered)
-            return found
+            with self.arena.local:
+                if not self.notes:
+                    return {}
+                found: dict = {}
+                entered = self.arena.enter()  # until it has left, no note is used for anything else
+                try:
+                    for key, note in list(self.notes.items()):
+                        if split_of(note) != cython.cast(uint32_t, head_of(key[0]).made):
+                            continue
+                        content = read_note(note)
+                        if content is None:  # half written: what it said before
+                            content = self.last_read.get(key)
+                        if content is not None:
+                            found[key] = self.last_read[key] = content
+                finally:
+                    self.arena.leave(entered)
+                return found
 
         def find_note(self, offset: cython.size_t) -> None:
             """Another process made a note."""

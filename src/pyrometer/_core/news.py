@@ -11,6 +11,14 @@ if TYPE_CHECKING:
 
 def refresh(arena: Arena) -> None:
     """Learn what other processes made and removed."""
+    with arena.local:
+        _refresh(arena)
+
+
+def _refresh(arena: Arena) -> None:
+    if arena.has_forked():  # first of all: what is told of the parent's parts is not told of ours
+        for family in list(arena.families.values()):
+            family.after_fork()
     arena.sync()
     told = arena.take_news()
     if not told:
@@ -34,7 +42,8 @@ def settle(arena: Arena) -> None:
     if arena.parked:
         from pyrometer._core.series_cy import settle
 
-        settle(arena)
+        with arena.local:
+            settle(arena)
 
 
 def _hear(arena: Arena, offset: int, removed: bool) -> None:

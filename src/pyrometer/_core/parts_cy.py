@@ -55,18 +55,19 @@ else:
         found: list = []
         alive: dict = {}
         entered: cython.size_t = family.arena.enter()  # until it has left, no part is used for anything else
-        try:
-            for part, label_text in list(family.others.items()):
-                cell = part
-                if flags(cell) & (HIDDEN | REMOVED):
-                    continue
-                owner = (load(cell + 16), load(cell + 24), load(cell + 32))
-                if owner not in alive:
-                    alive[owner] = family.arena.has_process(owner)
-                found.append((family.values(label_text), int(owner[0]), alive[owner], load(cell), load(cell + 8)))
-        finally:
-            family.arena.leave(entered)
-        return found
+        with family.arena.local:
+            try:
+                for part, label_text in list(family.others.items()):
+                    cell = part
+                    if flags(cell) & (HIDDEN | REMOVED):
+                        continue
+                    owner = (load(cell + 16), load(cell + 24), load(cell + 32))
+                    if owner not in alive:
+                        alive[owner] = family.arena.has_process(owner)
+                    found.append((family.values(label_text), int(owner[0]), alive[owner], load(cell), load(cell + 8)))
+            finally:
+                family.arena.leave(entered)
+            return found
 
     def bury_parts(family: Family) -> None:
         """Drop the parts of processes that have ended, or add them to one that stands for all of them.
@@ -75,32 +76,35 @@ else:
         """
         cell: cython.size_t
         into: cython.size_t
-        # Looked for without the lock, which is not held while Python makes objects: that may run anything.
-        owners: dict = {cell: (load(cell + 16), load(cell + 24), load(cell + 32)) for cell in list(family.others)}
-        lives: dict = {owner: not owner[0] or family.arena.has_process(owner) for owner in set(owners.values())}
-        dead: list = sorted([cell for cell, owner in owners.items() if not lives[owner]])
-        if family.mode == "all":
-            dead = _oldest(family, dead)
-        into_of: dict = {family.others.get(cell): cell for cell, owner in owners.items() if not owner[0]}
-        if not dead or not family.arena.lock():
-            return
-        try:
-            family.arena.catch_up()
-            for cell in dead:
-                if not family.arena.is_current() or flags(cell) & REMOVED:
-                    break
-                label_text = family.others.get(cell)
-                into = into_of.get(label_text, 0)
-                if family.mode in FOLDED and not into:
-                    into_of[label_text] = cell
-                    store(cell + 16, 0.0)
-                    continue
-                if into:
-                    _combine(family.mode, into, cell)
-                family.lose_part(cell - HEAD - family.arena.at)
-                family.arena.remove(cell)
-        finally:
-            family.arena.unlock()
+        with family.arena.local:
+            # Looked for without the lock, which is not held while Python makes objects: that may run anything.
+            owners: dict = {cell: (load(cell + 16), load(cell + 24), load(cell + 32)) for cell in list(family.others)}
+            lives: dict = {owner: not owner[0] or family.arena.has_process(owner) for owner in set(owners.values())}
+            dead: list = sorted([cell for cell, owner in owners.items() if not lives[owner]])
+            if family.mode == "all":
+                dead = _oldest(family, dead)
+            into_of: dict = {family.others.get(cell): cell for cell, owner in owners.items() if not owner[0]}
+            if not dead or not family.arena.lock():
+                return
+            try:
+                family.arena.catch_up()
+                if family.arena.has_news():  # some may be others' by now: the next page does it
+                    return
+                for cell in dead:
+                    if not family.arena.is_current() or flags(cell) & REMOVED:
+                        break
+                    label_text = family.others.get(cell)
+                    into = into_of.get(label_text, 0)
+                    if family.mode in FOLDED and not into:
+                        into_of[label_text] = cell
+                        store(cell + 16, 0.0)
+                        continue
+                    if into:
+                        _combine(family.mode, into, cell)
+                    family.lose_part(cell - HEAD - family.arena.at)
+                    family.arena.remove(cell)
+            finally:
+                family.arena.unlock()
 
     def _oldest(family: Family, dead: list) -> list:
         """Of the parts of ended processes, those that come before the last hundred of their series."""

@@ -28,6 +28,8 @@ cdef class Series:
     cdef readonly bint enrolled
     cdef object pending
     cdef list waiting
+    cdef object left
+    cdef dict last_read
     cdef tuple order
     cdef tuple literals
     cdef readonly Table table

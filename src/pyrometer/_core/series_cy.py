@@ -175,6 +175,7 @@ class Series:
             self.table = Table(self.literals, arena.secret())
             self.overflow_text = self.text((OVERFLOW,) * len(labelnames))[0]
             self.maker = getpid()
+            self.last_read = {}
             self.nbounds = len(bounds)
             self.forks = fork_count()
             self.bounds = cython.cast(
@@ -265,63 +266,67 @@ class Series:
             cell: cython.size_t = 0
             parked: cython.bint = False
             locked: cython.bint
-            # Milliseconds are exact enough for a counter's beginning, and are written without a search for digits.
-            created: cython.double = round(time.time(), 3)
-            if self.forks != fork_count():
-                self._after_fork()
-            refresh(self.arena)
-            if self.arena.parked:
-                settle(self.arena)
-            self.table.tidy()
-            row = self.table.find_text(wanted, length, hash)
-            if row < 0:
-                if capped and self._is_full():
-                    return None
-                if self.parts:  # nothing of this process until it is first used: who never sets it is none
-                    row = self.table.append(self._outside(wanted, length, record_flags, split), child)
-                    return child
-                locked = self.arena.lock(PATIENCE)
-                try:
-                    if locked:
-                        self.arena.catch_up()
-                    row = self.table.find_text(wanted, length, hash)
-                    if row < 0:
-                        if capped and self._is_full():
-                            return None
-                        if locked and self.arena.is_current() and self.pending is None:
-                            cell = self.arena.make(
-                                record_flags,
-                                self.offset,
-                                self.cells,
-                                wanted,
-                                length,
-                                split,
-                                created,
-                                cython.NULL,
-                                not capped,
-                            )
-                            if cell == 0 and capped and self.nlabels:
-                                return None  # the arena is full
-                        if cell == 0:
-                            parked = True
-                            cell = self._outside(wanted, length, record_flags, split)
-                            add_alone(self.arena.attachment, cell)
-                        row = self.table.append(cell, child)
-                        child.cell = cell
-                finally:
-                    if locked:
-                        self.arena.unlock()
-                if parked:
-                    self.arena.park(self, child)
-                elif self.arena.parked:  # the lock can be had again
-                    self.arena.settle_after = 0.0
+            with self.arena.local:
+                # Milliseconds are exact enough for a counter's beginning, and are written without a search for digits.
+                created: cython.double = round(time.time(), 3)
+                if self.forks != fork_count():
+                    self.after_fork()
+                refresh(self.arena)
+                if self.arena.parked:
                     settle(self.arena)
-            found = self.table.children[row]
-            if found is None:
-                child.cell = self.table.rows[row]
-                self.table.children[row] = child
-                return child
-            return found
+                self.table.tidy()
+                row = self.table.find_text(wanted, length, hash)
+                if row < 0:
+                    if capped and self._is_full():
+                        return None
+                    if self.parts:  # nothing of this process until it is first used: who never sets it is none
+                        cell = self._outside(wanted, length, record_flags, split)
+                        with cython.critical_section(self.table):
+                            self.table.append(cell, child)
+                        return child
+                    locked = self.arena.lock(PATIENCE)
+                    try:
+                        if locked:
+                            self.arena.catch_up()
+                        row = self.table.find_text(wanted, length, hash)
+                        if row < 0:
+                            if capped and self._is_full():
+                                return None
+                            if locked and self.arena.is_current() and self.pending is None:
+                                cell = self.arena.make(
+                                    record_flags,
+                                    self.offset,
+                                    self.cells,
+                                    wanted,
+                                    length,
+                                    split,
+                                    created,
+                                    cython.NULL,
+                                    not capped,
+                                )
+                                if cell == 0 and capped and self.nlabels:
+                                    return None  # the arena is full
+                            if cell == 0:
+                                parked = True
+                                cell = self._outside(wanted, length, record_flags, split)
+                                add_alone(self.arena.attachment, cell)
+                            with cython.critical_section(self.table):
+                                row = self.table.append(cell, child)
+                            child.cell = cell
+                    finally:
+                        if locked:
+                            self.arena.unlock()
+                    if parked:
+                        self.arena.park(self, child)
+                    elif self.arena.parked:  # the lock can be had again
+                        self.arena.settle_after = 0.0
+                        settle(self.arena)
+                found = self.table.children[row]
+                if found is None:
+                    child.cell = self.table.rows[row]
+                    self.table.children[row] = child
+                    return child
+                return found
 
         @cython.cfunc
         @cython.exceptval(0, check=False)
@@ -355,14 +360,15 @@ class Series:
             """The label values of every series, in the order of their making."""
             i: cython.Py_ssize_t
             texts: list = []
-            refresh(self.arena)
-            self.table.tidy()
-            for i in range(self.table.count):
-                if self.table.rows[i]:
-                    texts.append(text(self.table.rows[i])[: text_len(self.table.rows[i])])
-            if self.parts:
-                texts = list(dict.fromkeys(texts + list(self.others.values())))
-            return [self.values(label_text) for label_text in texts]
+            with self.arena.local:
+                refresh(self.arena)
+                self.table.tidy()
+                for i in range(self.table.count):
+                    if self.table.rows[i]:
+                        texts.append(text(self.table.rows[i])[: text_len(self.table.rows[i])])
+                if self.parts:
+                    texts = list(dict.fromkeys(texts + list(self.others.values())))
+                return [self.values(label_text) for label_text in texts]
 
         def remove(self, values: tuple, own: bool = False) -> bool:
             """Remove one series, for all processes; whether there was one. With `own`, this process's part alone.
@@ -375,62 +381,70 @@ class Series:
             hash: uint32_t
             gone: object = None
             done: cython.bint = False
-            if not self.labelnames:
-                return False
-            label_text, record_flags, _ = self.text(values)
-            hash = self.table.hash_of(label_text, len(label_text), record_flags & ESCAPED)
-            refresh(self.arena)
-            parts: list = []
-            if not own:
-                parts = [each for each, part_text in self.others.items() if part_text == label_text]
-            locked: cython.bint = self.arena.lock(PATIENCE)
-            try:
-                if locked:
-                    self.arena.catch_up()
-                row = self.table.find_text(label_text, len(label_text), hash)
-                if row < 0 and not parts:
+            with self.arena.local:
+                if not self.labelnames:
                     return False
-                cell = self.table.rows[row] if row >= 0 else 0
-                done = locked and self.arena.is_current()
-                if done:
-                    # Let go of first: once it is removed it may be used again.
-                    if cell:
-                        gone = self.table.drop(cell)
-                        self.others.pop(cell, None)
-                        if flags(cell) & PRIVATE:
-                            drop_alone(self.arena.attachment, cell)
-                        else:
-                            self.arena.remove(cell)
-                    for part in parts:
-                        if part != cell:
-                            self.others.pop(part, None)
-                            self.arena.remove(part)
-                elif cell:
-                    gone = self.table.drop(cell)
-                    raise_flags(cell, REMOVED | HIDDEN)
-                    if flags(cell) & PRIVATE:
-                        drop_alone(self.arena.attachment, cell)
-                        cell = 0
-            finally:
-                if locked:
-                    self.arena.unlock()
-            if not done:  # gone for all, who have yet to be told
-                self.arena.parked += [(self, each) for each in {cell, *parts} if each]
-            if (
-                gone is not None and cython.cast(Child, gone).cell
-            ):  # a private record, which is the child's from here on
-                raise_flags(cython.cast(Child, gone).cell, REMOVED)
-            self._forget(cell)
-            if self.parts:
-                self.functions.pop(values, None)
-            return True
+                label_text, record_flags, _ = self.text(values)
+                hash = self.table.hash_of(label_text, len(label_text), record_flags & ESCAPED)
+                for _attempt in range(20):
+                    refresh(self.arena)
+                    parts: list = []
+                    if not own:
+                        parts = [each for each, part_text in self.others.items() if part_text == label_text]
+                    locked: cython.bint = self.arena.lock(PATIENCE)
+                    try:
+                        if locked:
+                            self.arena.catch_up()
+                            if self.arena.has_news():
+                                continue
+                        row = self.table.find_text(label_text, len(label_text), hash)
+                        if row < 0 and not parts:
+                            return False
+                        cell = self.table.rows[row] if row >= 0 else 0
+                        notes: list = [note for key, note in self.notes.items() if key[0] == cell]
+                        done = locked and self.arena.is_current()
+                        # Let go of first: once it is removed it may be used again.
+                        if cell:
+                            gone = self.table.drop(cell)
+                            self.others.pop(cell, None)
+                            if flags(cell) & PRIVATE:
+                                drop_alone(self.arena.attachment, cell)
+                                raise_flags(cell, REMOVED)  # from here on it is the child's
+                                if gone is None:
+                                    free_private(cell)
+                                cell = 0
+                        if done:
+                            if cell:
+                                self.arena.remove(cell)
+                            for part in parts:
+                                if part != cell:
+                                    self.others.pop(part, None)
+                                    self.arena.remove(part)
+                            for part in notes:
+                                self.arena.remove(part)
+                        elif cell:
+                            raise_flags(cell, REMOVED | HIDDEN)
+                    finally:
+                        if locked:
+                            self.arena.unlock()
+                    break
+                if not done:  # gone for all, who have yet to be told
+                    self.arena.parked += [(self, each) for each in {cell, *parts} if each]
+                self._forget(cell)
+                if self.parts:
+                    self.functions.pop(values, None)
+                within: Any = self.kept.get("inprogress")
+                if within is not None and not own:
+                    within.remove(values)
+                return True
 
         def hide_all(self) -> None:
             """Leave all series out of pages: their callback failed."""
             i: cython.Py_ssize_t
-            for i in range(self.table.count):
-                if self.table.rows[i]:
-                    raise_flags(self.table.rows[i], HIDDEN)
+            with self.arena.local:
+                for i in range(self.table.count):
+                    if self.table.rows[i]:
+                        raise_flags(self.table.rows[i], HIDDEN)
 
         # ---- parts: what each process counts of a series by itself
 
@@ -473,11 +487,13 @@ class Series:
             values[4] = word(slot + AT_NAMESPACE) if slot else 0.0
             return values
 
-        def _after_fork(self) -> None:
+        def after_fork(self) -> None:
             """In a fork's child: what the parent counted by itself is the parent's."""
             i: cython.Py_ssize_t
             own: cython.size_t
             cell: cython.size_t
+            if self.forks == fork_count():
+                return
             self.forks = fork_count()
             if not self.parts:
                 return
@@ -500,21 +516,24 @@ class Series:
             """Give a child that lost its cell one again: in a fork's child, or after its series was removed."""
             i: cython.Py_ssize_t
             cell: cython.size_t
-            if self.forks != fork_count():
-                self._after_fork()
-            for _attempt in range(2):
+            with self.arena.local:
+                if self.forks != fork_count():
+                    self.after_fork()
                 for i in range(self.table.count):
                     if self.table.children[i] is child:
                         cell = self.table.rows[i]
                         if not flags(cell) & PRIVATE:
                             child.cell = cell
-                        elif not self._move_in(child, i):
+                        elif not self._move_in(child, i, PATIENCE):
                             add_alone(self.arena.attachment, cell)
                             self.arena.park(self, child)
                         return
-                if not self.parts or self.nlabels:
-                    return
-                self.place(child, b"", 0, 0, False)
+                if self.parts and not self.nlabels and self.kept.get("handle") is child:
+                    self.place(child, b"", 0, 0, False)
+                    self.resume(child)
+                elif self.parts and self.kept.get("handle") is not child:  # its series was removed
+                    child.cell = self._outside(b"", 0, 0, 0)
+                    raise_flags(child.cell, REMOVED)
 
         def settled(self, child: Child) -> bool:
             """Whether a child that counted in memory of this process has its place in the arena, or needs none."""
@@ -526,68 +545,70 @@ class Series:
             row = self.table.row_of(child.cell)
             return row < 0 or self._move_in(child, row)
 
-        def _move_in(self, child: Child, row: cython.Py_ssize_t) -> bool:
+        def _move_in(self, child: Child, row: cython.Py_ssize_t, patience: cython.long = 1) -> bool:
             """Have a row of private memory moved into the arena, to the series of its label text; whether it was."""
             k: cython.size_t
             owner: cython.double[5]
             private: cython.size_t = self.table.rows[row]
             cell: cython.size_t = 0
             there: cython.Py_ssize_t = -1
-            child.cell = private
-            if not self.arena.lock():
-                return False
-            try:
-                self.arena.catch_up()
-                if not self.arena.is_current():
+            with self.arena.local:
+                child.cell = private
+                if not self.arena.lock(patience):
                     return False
-                there = self.table.other_of(private)
-                if there >= 0:
-                    cell = self.table.rows[there]
-                else:
-                    cell = self.arena.make(
-                        (flags(private) & ESCAPED) | (PART if self.parts else 0),
-                        self.offset,
-                        self.cells,
-                        text(private),
-                        text_len(private),
-                        split_of(private),
-                        load(created_at(private)),
-                        self._owner(owner) if self.parts else cython.NULL,
-                        self.nlabels == 0,
-                    )
-                    if cell == 0:
+                try:
+                    self.arena.catch_up()
+                    if not self.arena.is_current():
                         return False
-                for k in range(1 if self.parts else self.cells):
-                    if self.kind in ("gauge", "stateset"):
-                        if there < 0 or load(private + 8 * k):
-                            store(cell + 8 * k, load(private + 8 * k))
+                    row = self.table.row_of(private)  # others' series may have come before it
+                    there = self.table.other_of(private)
+                    if there >= 0:
+                        cell = self.table.rows[there]
                     else:
-                        add_to(cell + 8 * k, exchange(private + 8 * k, 0.0))
-                if there >= 0:
-                    self.table.drop(private)
-                    if self.table.children[there] is None:
-                        self.table.children[there] = child
-                else:
-                    self.table.rows[row] = cell
-                    self.table.unsorted = True
-                child.cell = cell
-                if self.parts:
-                    self._own(child)
-                if private in self.functions:
-                    self.functions[cell] = self.functions.pop(private)
-                drop_alone(self.arena.attachment, private)
-                free_private(private)
-            finally:
-                self.arena.unlock()
-            return True
+                        cell = self.arena.make(
+                            (flags(private) & ESCAPED) | (PART if self.parts else 0),
+                            self.offset,
+                            self.cells,
+                            text(private),
+                            text_len(private),
+                            split_of(private),
+                            load(created_at(private)),
+                            self._owner(owner) if self.parts else cython.NULL,
+                            self.nlabels == 0,
+                        )
+                        if cell == 0:
+                            return False
+                    for k in range(1 if self.parts else self.cells):
+                        if self.kind in ("gauge", "stateset"):
+                            if there < 0 or load(private + 8 * k):
+                                store(cell + 8 * k, load(private + 8 * k))
+                        else:
+                            add_to(cell + 8 * k, exchange(private + 8 * k, 0.0))
+                    if there >= 0:
+                        self.table.drop(private)
+                        if self.table.children[there] is None:
+                            self.table.children[there] = child
+                    else:
+                        self.table.rows[row] = cell
+                        self.table.unsorted = True
+                    child.cell = cell
+                    if self.parts:
+                        self._own(child)
+                    if private in self.functions:
+                        self.functions[cell] = self.functions.pop(private)
+                    drop_alone(self.arena.attachment, private)
+                    free_private(private)
+                finally:
+                    self.arena.unlock()
+                return True
 
     def _forget(self, cell: int) -> None:
         """Forget what belongs to a series that was removed."""
         self.functions.pop(cell, None)
         for key in [key for key in self.notes if key[0] == cell]:
-            note = self.notes.pop(key, None)
-            if cython.compiled and note is not None:
-                self.arena.discard(note)
+            self.notes.pop(key, None)
+            if cython.compiled:
+                self.last_read.pop(key, None)
 
     def overflow(self, values: tuple[str, ...], like: Any) -> Any:
         """What stands in for a series past the cap; tells `on_overflow`, which counts it."""

@@ -16,10 +16,12 @@ else:
         from pyrometer._core import _cython as cython
 
 if cython.compiled:
+    from cython.cimports.libc.errno import ESRCH, errno
     from cython.cimports.libc.stdio import snprintf
     from cython.cimports.libc.stdlib import free, malloc, realloc, strtoull
     from cython.cimports.libc.string import memset, strrchr
     from cython.cimports.posix.fcntl import O_CLOEXEC, O_RDONLY, open
+    from cython.cimports.posix.signal import kill
     from cython.cimports.posix.stat import stat, struct_stat
     from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
     from cython.cimports.posix.unistd import close, getpid, read
@@ -55,6 +57,8 @@ if cython.compiled:
     VALUES = cython.declare(cython.size_t, layout.VALUES)
     AT_SERVING = cython.declare(cython.size_t, layout.AT_SERVING)
     AT_VALUES = cython.declare(cython.size_t, layout.AT_VALUES)
+
+    UNKNOWN = cython.declare(cython.size_t, (1 << 64) - 1)
 
     _first = cython.declare(cython.pointer[Attachment], cython.NULL)
     _forks = cython.declare(cython.size_t, 1)
@@ -178,6 +182,8 @@ if cython.compiled:
         at: cython.size_t = attachment.at
         pid: cython.size_t = getpid()
         start: cython.size_t = start_of(pid)
+        if start == UNKNOWN:
+            start = 0
         namespace: cython.size_t = own_namespace()
         number: cython.size_t
         slot: cython.size_t
@@ -268,7 +274,10 @@ if cython.compiled:
     @cython.nogil
     @cython.exceptval(check=False)
     def start_of(pid: cython.size_t) -> cython.size_t:
-        """When a process started, in clock ticks since the system did (proc(5), field 22); 0 for none, or a zombie."""
+        """When a process started, in clock ticks since the system did (proc(5), field 22).
+
+        0 for none, or a zombie; UNKNOWN where it exists and no more can be had: without a free descriptor, or a /proc.
+        """
         path: cython.char[64]
         buffer: cython.char[1024]
         file: cython.int
@@ -277,7 +286,7 @@ if cython.compiled:
         snprintf(path, 64, b"/proc/%zu/stat", pid)
         file = open(path, O_RDONLY | O_CLOEXEC)
         if file < 0:
-            return 0
+            return 0 if kill(pid, 0) != 0 and errno == ESRCH else UNKNOWN
         n = read(file, buffer, 1023)
         close(file)
         if n <= 0:
@@ -309,6 +318,8 @@ if cython.compiled:
         if namespace == 0 or (word(slot + AT_NAMESPACE) != namespace and word(slot + AT_NAMESPACE) != 0):
             return True
         start = start_of(word(slot + AT_PID))
+        if start == UNKNOWN:
+            return True
         return start != 0 and (word(slot + AT_START) == 0 or word(slot + AT_START) == start)
 
     @cython.cfunc

@@ -23,10 +23,11 @@ else:
     from pyrometer._core.family_cy import Family
     from pyrometer._core.native import load
 
-from pyrometer._core.layout import RECORD_HIDDEN
+from pyrometer._core.layout import RECORD_HIDDEN, RECORD_PRIVATE
 
 if cython.compiled:
     HIDDEN = cython.declare(cython.uint, RECORD_HIDDEN)
+    PRIVATE = cython.declare(cython.uint, RECORD_PRIVATE)
 
 
 @cython.final
@@ -65,7 +66,7 @@ class Snapshot:
                 self.reading = True
                 for i in range(table.count):
                     cell = table.rows[i]
-                    if cell and n < room:
+                    if cell and n < room and not flags(cell) & PRIVATE:
                         self.rows[n] = cell
                         n += 1
                 self.count = n
