@@ -60,7 +60,9 @@ def _parts(family: Family) -> Metric:
         for values, pid, _, value, _ in parts:
             metric.add_sample(family.name, {**dict(zip(family.labelnames, values)), "pid": str(pid)}, value)
         return metric
-    series: dict[tuple[str, ...], list[Part]] = {} if family.labelnames else {(): []}
+    series: dict[tuple[str, ...], list[Part]] = {}
+    if mode == "sum" and not family.labelnames and not family.functions and not family.others:
+        series[()] = []  # of nobody is 0; of a function that failed is nothing
     for part in parts:
         series.setdefault(part[0], []).append(part)
     for values, of_series in series.items():
@@ -69,8 +71,6 @@ def _parts(family: Family) -> Metric:
 
 
 def _combined(mode: str, parts: list[Part]) -> float:
-    if not parts:
-        return 0.0
     if mode == "min":
         return min(part[3] for part in parts)
     if mode == "max":
