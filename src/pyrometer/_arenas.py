@@ -48,11 +48,11 @@ def replace_arena(directory: str) -> tuple[Arena, Arena | None]:
             return program_arena(), None
         before = _found[0] if _found else None
         place = explicit_place(directory)
-        if before is not None and before.keeper == place.file:
+        if before is not None and before.path == place.file:
             return before, None
         arena = _open(place)
         _found[:] = [arena]
-        has_joined(os.path.dirname(arena.keeper))
+        has_joined(os.path.dirname(arena.path))
         return arena, before
 
 
@@ -65,7 +65,7 @@ def replace_broken(arena: Arena) -> Arena:
             logging.getLogger("pyrometer").warning(
                 "the arena %s was cut or written over by somebody: what was counted in it is lost, and counting begins "
                 "anew in another",
-                arena.keeper,
+                arena.path,
             )
             _said.append(True)  # which is all there is to say
             _found[:] = [_find()]
@@ -111,7 +111,7 @@ def _open(place: Place) -> Arena:
         unlock(file)  # by itself: the mapping would keep the lock that the descriptor has
     finally:
         os.close(file)
-    arena.keeper = place.file
+    arena.path = place.file
     publish()
     _stay_until_exit()
     return arena
@@ -135,8 +135,8 @@ def _leave() -> None:
     for arena in _found:
         arena.settle_after = 0.0
         settle(arena)
-        if arena.keeper:
-            leave(arena.keeper)
+        if arena.path:
+            leave(arena.path)
 
 
 def _is_off() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyrometer._core.family_cy import Family
 from pyrometer._core.parts_cy import each_part
+from pyrometer._core.series_cy import IN_PROGRESS
 from pyrometer._core.snapshot_cy import Snapshot
 from pyrometer._exemplars import labels_of_note
 from pyrometer._snapshots import metric_of
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Part: TypeAlias = tuple[tuple[str, ...], int, bool, float, float]
-
-IN_PROGRESS = "inprogress"
-"""The role of a family that counts, for each process by itself, what a gauge's `track_inprogress()` is inside of."""
 
 
 def item_of(family: Family) -> Snapshot | Metric:

@@ -249,10 +249,10 @@ def join(path: str) -> None:
     for holdings in _all_named():
         holdings.move(arena)
     before.vacate()
-    if before.keeper:
+    if before.path:
         from pyrometer._place import leave
 
-        leave(before.keeper)
+        leave(before.path)
 
 
 def _begin_anew(broken: Arena) -> None:

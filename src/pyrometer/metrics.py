@@ -23,9 +23,9 @@ from __future__ import annotations
 import time
 
 from pyrometer._catalogue import enroll_within
-from pyrometer._combined import IN_PROGRESS
 from pyrometer._core import COMPILED
 from pyrometer._core.children_cy import CounterBase, GaugeBase, HistogramBase, SummaryBase
+from pyrometer._core.series_cy import IN_PROGRESS
 from pyrometer._definition import Definition
 from pyrometer._exemplars import labels_as_note
 from pyrometer._metric import MetricWrapperBase

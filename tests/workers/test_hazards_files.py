@@ -110,7 +110,7 @@ def test_what_is_wrong_at_the_place_of_a_program(begin: Begin, tmp_path: Path, k
     assert program.count(2) == 2
     assert [program.ask(COUNT_IN_FORK) for _ in range(2)] == [0, 0]
     assert program.ask("total()") == 6
-    assert program.ask("arena().keeper == place.file") == (kind not in ("a directory", "a link to nothing"))
+    assert program.ask("arena().path == place.file") == (kind not in ("a directory", "a link to nothing"))
     assert program.end() == 0
     assert program.logged == []
 
@@ -134,7 +134,7 @@ def test_a_directory_of_ours_that_is_wrong(begin: Begin, tmp_path: Path, kind: s
     assert program.count(2) == 2
     assert program.ask(COUNT_IN_FORK) == 0
     assert program.ask("total()") == 4
-    assert program.ask("os.path.dirname(arena().keeper)") == str(tmp_path / f"pyrometer-{os.geteuid()}")
+    assert program.ask("os.path.dirname(arena().path)") == str(tmp_path / f"pyrometer-{os.geteuid()}")
     assert program.end() == 0
     assert program.logged == []
 

@@ -53,7 +53,7 @@ def test_no_shared_memory(begin: Begin, tmp_path: Path, kind: str) -> None:
     assert program.count(2) == 2
     assert program.ask(COUNT_IN_FORK) == 0
     assert program.ask("total()") == 4
-    assert program.ask("os.path.dirname(arena().keeper)") == str(tmp_path / f"pyrometer-{os.geteuid()}")
+    assert program.ask("os.path.dirname(arena().path)") == str(tmp_path / f"pyrometer-{os.geteuid()}")
     assert program.end() == 0
     assert program.logged == []
     assert list((tmp_path / f"pyrometer-{os.geteuid()}").iterdir()) == []

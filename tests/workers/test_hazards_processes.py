@@ -167,13 +167,13 @@ def test_a_daemon_that_closes_everything(begin: Begin, shared: str, tmp_path: Pa
     if named:
         assert begin(PYROMETER_ARENA=shared).count(1) == 5010
     else:
-        assert daemon.ask("os.path.exists(arena().keeper)")
-    keeper = daemon.ask("arena().keeper")
+        assert daemon.ask("os.path.exists(arena().path)")
+    kept = daemon.ask("arena().path")
     daemon.end()
     assert daemon.logged == []
     assert precious.read_bytes() == b"precious" * 1000
     if not named:
-        assert not os.path.exists(keeper)
+        assert not os.path.exists(kept)
 
 
 # ---- the lock

@@ -15,7 +15,7 @@ cdef class Arena(Attached):
     cdef readonly dict families
     cdef readonly dict definitions
     cdef public list parked
-    cdef public object keeper
+    cdef public object path
     cdef list news
     cdef size_t news_floor
     cdef list dropped

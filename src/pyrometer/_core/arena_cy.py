@@ -96,7 +96,7 @@ class Arena(Attached):
             "definitions",
             "families",
             "held",
-            "keeper",
+            "path",
             "local",
             "parked",
             "revision",
@@ -114,7 +114,7 @@ class Arena(Attached):
             self.parked: list[Any] = []
             self.revision = 0
             self.settle_after = 0.0
-            self.keeper: Any = None
+            self.path: Any = None
 
         def allocate(self, cells: int, label_text: bytes, record_flags: int, split: int, created: float) -> int:
             cell = native.allocate(cells, label_text, record_flags, split, created)

@@ -30,7 +30,6 @@ AT_HEAD = 128  # the number of the last event: a record made or removed
 AT_SECRET = 136  # seed of the hashes of label values
 AT_CROWDED = 144  # not 0 once there was no slot for a process: then no record is used again
 AT_SLOTS = 152  # slots ever used: those behind them were never touched
-AT_LOST = 160  # pages that were lost under a mapping, and put in place again, empty
 AT_BURIED = 176  # how many slots of ended processes were freed
 AT_RESERVE = 184  # chunks from FIRST on that are kept for what has to have a place: families, overflow children
 AT_FILE = 168  # not 0 for a file: its pages are to be had before they are used

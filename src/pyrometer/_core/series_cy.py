@@ -68,6 +68,8 @@ else:
     REMOVED, HIDDEN = RECORD_REMOVED, RECORD_HIDDEN
 
 PART_CELLS = layout.PART_CELLS
+IN_PROGRESS = "inprogress"
+"""The role of a family that counts, for each process by itself, what a gauge's `track_inprogress()` is inside of."""
 FAST_LABELS = 8
 """A family with more labels than this finds its children by their text."""
 OVERFLOW = "__overflow__"
@@ -433,7 +435,7 @@ class Series:
                 self._forget(cell)
                 if self.parts:
                     self.functions.pop(values, None)
-                within: Any = self.kept.get("inprogress")
+                within: Any = self.kept.get(IN_PROGRESS)
                 if within is not None and not own:
                     within.remove(values)
                 return True
