@@ -15,7 +15,12 @@ def fill(first, last, text=""):
     for number in range(first, last):
         views.labels(f"{number}{text}").inc()
 """
-EVERYWHERE = "for d in /tmp /var/tmp /usr/tmp /run; do if [ -d $d ]; then mount --bind /dev/shm $d || exit 1; fi; done"
+OWN = f"pyrometer-{os.geteuid()}"
+# The directories of Pyrometer's own alone: what runs the tests may lie beneath /tmp itself.
+EVERYWHERE = (
+    f"for d in /tmp /var/tmp /usr/tmp /run/user/{os.geteuid()}; do if [ -d $d ]; then "
+    f"mkdir -p -m 700 $d/{OWN} && mount --bind /dev/shm $d/{OWN} || exit 1; fi; done"
+)
 
 
 def small(size: str, more: str = ":") -> str:
@@ -27,7 +32,7 @@ NOWHERE = {
     "full": (small("64k", EVERYWHERE), "no space left"),
     "full of files": (small("64k,nr_inodes=1", EVERYWHERE), "No space left"),
     "read-only": (small("1m,ro", EVERYWHERE), "Read-only file system"),
-    "none": ("mount -t tmpfs -o ro none /tmp && for d in /run /var /dev; do mount --bind /tmp $d || exit 1; done", ""),
+    "none": (small("1m,ro", EVERYWHERE) + " && mount -t tmpfs -o ro none /dev", ""),
 }
 
 
