@@ -173,6 +173,7 @@ def test_a_forged_variable_is_not_believed(reports: Reports) -> None:
         assert "a" * 32 not in found["one"].names
 
 
+@pytest.mark.server
 def test_children_of_billiard_belong_to_their_parent(reports: Reports) -> None:
     """Celery's own multiprocessing executes children, too, and they are told in the same way."""
     need_module("billiard")
