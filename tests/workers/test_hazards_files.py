@@ -173,22 +173,7 @@ def cut_and_grown(place: Path) -> None:
     os.truncate(place, size)
 
 
-def copied_over(place: Path) -> None:
-    """As `cp database arena` does."""
-    put_foreign(place.with_name("database"), b"")
-    content = place.with_name("database").read_bytes()
-    with place.open("wb") as file:
-        file.write(content)
-
-
-def overwritten(place: Path) -> None:
-    """As `dd conv=notrunc` does."""
-    put_foreign(place.with_name("database"), b"")
-    with place.open("r+b") as file:
-        file.write(place.with_name("database").read_bytes())
-
-
-DESTROYED = {each.__name__: each for each in (cut, cut_in_part, cut_and_grown, copied_over, overwritten)}
+DESTROYED = {each.__name__: each for each in (cut, cut_in_part, cut_and_grown)}
 
 COUNTING = """
 errors = []
