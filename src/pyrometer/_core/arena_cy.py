@@ -152,8 +152,6 @@ class Arena(Attached):
         def news_read(self) -> None:
             """There were none."""
 
-        shared = False
-
     def __reduce__(self) -> str:
         raise TypeError("an arena is neither copied nor pickled: its memory is in one place")
 

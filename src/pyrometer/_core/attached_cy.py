@@ -42,8 +42,6 @@ if cython.compiled:
     AT_PID = cython.declare(cython.size_t, layout.AT_PID)
     AT_START = cython.declare(cython.size_t, layout.AT_START)
     AT_NAMESPACE = cython.declare(cython.size_t, layout.AT_NAMESPACE)
-    AT_KNOWS = cython.declare(cython.size_t, layout.AT_KNOWS)
-    AT_ACKED = cython.declare(cython.size_t, layout.AT_ACKED)
     AT_SERVING = cython.declare(cython.size_t, layout.AT_SERVING)
     AT_VALUES = cython.declare(cython.size_t, layout.AT_VALUES)
     AT_DEAD = cython.declare(cython.size_t, layout.AT_DEAD)

@@ -55,13 +55,8 @@ if cython.compiled:
     ESCAPED = cython.declare(uint32_t, RECORD_ESCAPED)
     REMOVED = cython.declare(uint32_t, RECORD_REMOVED)
     HIDDEN = cython.declare(uint32_t, RECORD_HIDDEN)
-    FAMILY = cython.declare(uint32_t, layout.RECORD_FAMILY)
     PART = cython.declare(uint32_t, layout.RECORD_PART)
-    NOTE = cython.declare(uint32_t, layout.RECORD_NOTE)
     PRIVATE = cython.declare(uint32_t, layout.RECORD_PRIVATE)
-    DETACHED = cython.declare(uint32_t, layout.RECORD_PRIVATE | RECORD_REMOVED)
-    FAMILY_CELLS = cython.declare(cython.size_t, layout.SLOT_COUNT // 64)
-    NOTE_CELLS = cython.declare(cython.size_t, layout.NOTE_CELLS)
     AT_START = cython.declare(cython.size_t, layout.AT_START)
     AT_NAMESPACE = cython.declare(cython.size_t, layout.AT_NAMESPACE)
 else:
